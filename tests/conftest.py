@@ -1,7 +1,6 @@
 """What tests of several packages share."""
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,11 +8,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before anything loads Ope
 
 import pytest
 import toys
+import unused_modules  # noqa: F401 -- before anything imports jsonschema
 from example_run import Example
+from in_process import ReusedWorkers
 from shared import shared_folder
-
-# A module that jsonschema imports if it can: it takes 1.5 s to read a grammar, for a format that no schema here has.
-sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 
 # Each small project of a test starts a warm parent, which must not stay long after the test.
 os.environ.setdefault("MLNB_KERNELS_IDLE", "5")
@@ -46,6 +44,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the files that take longest first; the order is otherwise as it was."""
     ranks = {str(Path(__file__).parent / name): rank for rank, name in enumerate(LONGEST)}
     items.sort(key=lambda item: ranks.get(str(item.path), len(ranks)))
+
+
+def pytest_sessionfinish() -> None:
+    """End the worker processes of `mlnb_with_kernels`."""
+    ReusedWorkers.end_idle()
 
 
 @pytest.fixture(scope="session")

@@ -1,32 +1,36 @@
-"""Commands in this process: stage notebooks are executed cell by cell without a kernel, for tests that need runs.
+"""Commands in this process, for tests that need runs: importing mlnb for each command takes longer than most runs.
 
-The command, the plan, the record, the store, the session and papermill are the real ones; only the kernel is replaced.
-Executed are exported cells and those of the stage, and the imports of the others; plots are drawn and written as one
-pixel.
+`mlnb_in_process` executes stage notebooks cell by cell without a kernel. The command, the plan, the record, the store,
+the session and papermill are the real ones; only the kernel is replaced. Executed are exported cells and those of the
+stage, and the imports of the others; plots are drawn and written as one pixel.
+
+`mlnb_with_kernels` replaces nothing but the end of the worker processes: they serve the next command.
 """
 
 import ast
 import base64
 import contextlib
 import io
+import logging
 import os
 import sys
 import threading
 import traceback
 import types
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import nbformat
 import pytest
 
 from mlnb.cli.main import main
 from mlnb.engine.digests import parse_python
-from mlnb.engine.stage_jobs import Job, OnCell, Outcome, OutcomeState
+from mlnb.engine.stage_jobs import Executor, Job, OnCell, Outcome, OutcomeState
 from mlnb.errors import MlnbError
 from mlnb.executors import local
+from mlnb.kernels.driver.worker_process import Worker
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="  # a PNG
 EXECUTED = ("#| export", "#| stage")
@@ -49,19 +53,97 @@ def mlnb_in_process(
         pictures: Whether plots are written as they are.
     """
     os.environ.setdefault("MPLBACKEND", "Agg")
+    return _run(root, arguments, code, lambda workers: InProcess(fail or {}, pictures), {})
+
+
+def mlnb_with_kernels(root: Path, *arguments: str, code: int | None = 0, env: Mapping[str, str] | None = None) -> str:
+    """Run a command in a folder, with kernels; return its output, as `toys.mlnb` does.
+
+    Args:
+        root: The project.
+        arguments: The command and its options.
+        code: The exit code that it must end with; None: any.
+        env: Environment variables in addition to those of this process.
+    """
+    return _run(root, arguments, code, ReusedWorkers, {"MPLBACKEND": None, **(env or {})})  # kernels show plots inline
+
+
+def _run(
+    root: Path,
+    arguments: Sequence[str],
+    code: int | None,
+    executor: Callable[[int], Executor],
+    env: Mapping[str, str | None],
+) -> str:
+    """Run a command in a folder with an executor; return its output after checking its exit code."""
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         patch.chdir(root)
         patch.delenv("MLNB_ROOT", raising=False)
+        for name, value in env.items():
+            patch.delenv(name, raising=False) if value is None else patch.setenv(name, value)
         patch.setattr(sys, "argv", ["mlnb", *arguments])
         patch.setattr(os, "nice", lambda increment: increment)  # this process goes on
-        patch.setattr(local, "LocalExecutor", lambda workers: InProcess(fail or {}, pictures))
+        patch.setattr(local, "LocalExecutor", executor)
         output = io.StringIO()
-        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
-            ended = main(list(arguments))
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output), _warnings_logged_to(output):
+            try:
+                ended: object = main(list(arguments))
+            except SystemExit as error:  # of wrong arguments
+                ended = error.code
     text = output.getvalue()
     assert code is None or ended == code, f"mlnb {' '.join(arguments)}: exit code {ended}, expected {code}:\n{text}"
     return text
+
+
+@contextlib.contextmanager
+def _warnings_logged_to(output: io.StringIO) -> Iterator[None]:
+    """Write what the command logs as it does without pytest, which has the handlers of all loggers."""
+    handler = logging.StreamHandler(output)
+    handler.setLevel(logging.WARNING)
+    logging.getLogger("mlnb").addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger("mlnb").removeHandler(handler)
+
+
+class ReusedWorkers(local.LocalExecutor):
+    """Local executors one after the other, whose idle workers serve the next one in the same folder and environment."""
+
+    idle: ClassVar[list[Worker]] = []
+    origin: ClassVar[tuple[str, dict[str, str]]] = ("", {})
+
+    def _start(self) -> Worker:
+        """Return a worker of the executor before this one, or a new one."""
+        environment = local.worker_environment()
+        environment.pop("PYTEST_CURRENT_TEST", None)
+        if (os.getcwd(), environment) != self.origin:
+            self.end_idle()
+            ReusedWorkers.origin = os.getcwd(), environment
+        while self.idle:
+            worker = self.idle.pop()
+            if worker.alive:
+                worker.on_warning = self._warn
+                self._all.append(worker)
+                return worker
+            worker.end()
+        return super()._start()
+
+    def close(self) -> None:
+        """End the workers that still have a job."""
+        self._closed = True
+        for worker in self._all:
+            if worker.alive and worker in self._idle:
+                self.idle.append(worker)
+            else:
+                worker.end()
+
+    @classmethod
+    def end_idle(cls) -> None:
+        """End the workers that wait for the next executor."""
+        while cls.idle:
+            cls.idle.pop().end()
 
 
 class InProcess:

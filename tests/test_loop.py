@@ -10,6 +10,7 @@ import threading
 
 import pytest
 import toys
+from in_process import mlnb_in_process
 from waiting import wait_for
 
 from mlnb.cli.simulate import FIRST
@@ -20,21 +21,24 @@ from mlnb.serving.packaging.bento_server import free_port
 SMALL = ["--profile", "smoke", "-p", "tune.families", '["linear"]', "-p", "tune.trials", "2", "-p", "explore.most", "2"]
 TURNS = ["--promote", "--days", "4", "--label-delay", "2", "--policy", "sliding", "--profile", "smoke"]
 TURNS += ["-p", "collect.window", "1500", "-p", "most_changed", "0.9", "-p", "challenge.slower", "20"]
+TURNS += [*SMALL[2:], "-p", "evaluate.resamples", "50", "-p", "evaluate.repeats", "1", "-p", "plots", "false"]
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     """A folder with synthetic data and a run of the pipeline on it."""
     root = tmp_path_factory.mktemp("loop")
-    toys.mlnb(root, "simulate", "--history", "past.csv", "--days", "12", "--customers", "120", "--delay", "1")
-    toys.mlnb(root, "run", "--data", "past.csv", "--target", "churn", *SMALL, timeout=300)
-    return root
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLNB_KERNELS_IDLE", "60")  # the monitoring cycles share a warm parent
+        mlnb_in_process(root, "simulate", "--history", "past.csv", "--days", "12", "--customers", "120", "--delay", "1")
+        toys.mlnb(root, "run", "--data", "past.csv", "--target", "churn", *SMALL, timeout=300)
+        yield root
 
 
 @pytest.fixture
 def port(root):
     """The port of a service whose champion is the first model."""
-    toys.mlnb(root, "promote", "1", "--reason", "the first")
+    mlnb_in_process(root, "promote", "1", "--reason", "the first")
     port = free_port()
     command = [sys.executable, "-m", "mlnb.cli.main", "serve", "@champion", "--follow", "--port", str(port)]
     command += ["--shadow", "@challenger"]  # there is none yet
@@ -91,9 +95,9 @@ def test_a_report_written_again_has_the_same_bytes(root):
     (run,) = runs.list_runs(Project.find(root))
     pages = [run.folder / "report.html", *(run.folder / "documents").iterdir()]
     before = {page: page.read_bytes() for page in pages}
-    toys.mlnb(root, "report")
+    mlnb_in_process(root, "report")
     assert len(pages) > 1 and {page: page.read_bytes() for page in pages} == before
-    toys.mlnb(root, "verify")
+    mlnb_in_process(root, "verify")
 
 
 @pytest.mark.timeout(900)
@@ -113,7 +117,7 @@ def test_monitoring_cycle_from_the_first_model_to_promotion_and_rollback(root, p
     days = {line.split()[0]: line for line in output.splitlines() if line[:4].strip().isdigit()}
     assert "missing in" in days["7"] and "retrain" not in days["7"]  # a fault upstream is no reason to learn it
     assert "promoted as champion" in output, output
-    second = json.loads(toys.mlnb(root, "models", "@champion", "--json"))["metadata"]["certificate"]["model"]
+    second = json.loads(mlnb_in_process(root, "models", "@champion", "--json"))["metadata"]["certificate"]["model"]
     assert second != first
     log = root / "serve.txt"
     wait_for(lambda: status(port, "POST", "/predict", row)[1] == second, 30, "the new champion", detail=log.read_text)
@@ -125,9 +129,9 @@ def test_monitoring_cycle_from_the_first_model_to_promotion_and_rollback(root, p
     dated = [f"{line},2026-02-{28 - number // 6:02}" for number, line in enumerate(past[1:])]
     (root / "own.csv").write_text("\n".join([past[0] + ",day", *dated]) + "\n")
     own = ["--data", "own.csv", "--time", "day", "--days", "3", "--start", "40", "--delay", "0"]
-    lines = toys.mlnb(root, "simulate", "--url", f"http://127.0.0.1:{port}", *own).splitlines()
+    lines = mlnb_in_process(root, "simulate", "--url", f"http://127.0.0.1:{port}", *own).splitlines()
     assert [line.split()[:4] for line in lines[1:]] == [[str(day), "50", second, "50"] for day in (40, 41, 42)]
-    assert "no column 'date'" in toys.mlnb(root, "simulate", *own[:3], "date", code=2)
+    assert "no column 'date'" in mlnb_in_process(root, "simulate", *own[:3], "date", code=2)
 
     asker = threading.Thread(target=keep_asking)
     asker.start()
@@ -139,12 +143,12 @@ def test_monitoring_cycle_from_the_first_model_to_promotion_and_rollback(root, p
     asker.join()
     assert len(statuses) > 20 and set(statuses) == {200}  # not one request was lost
 
-    assert "unaltered" in toys.mlnb(root, "audit", "verify")
-    page = root / toys.mlnb(root, "report", "--monitoring").strip().splitlines()[-1]
+    assert "unaltered" in mlnb_in_process(root, "audit", "verify")
+    page = root / mlnb_in_process(root, "report", "--monitoring").strip().splitlines()[-1]
     text = page.read_text()
     assert "it was a mistake" in text and "missing in" in text and "<svg" in text and "<script" not in text
     with sqlite3.connect(root / ".mlnb" / "registry.db") as database:
         database.execute("DROP TRIGGER mlnb_log_UPDATE")
         database.execute("UPDATE mlnb_log SET entry = replace(entry, 'by mistake', 'with care')")
     database.close()
-    assert "altered" in toys.mlnb(root, "audit", "verify", code=1)
+    assert "altered" in mlnb_in_process(root, "audit", "verify", code=1)

@@ -69,14 +69,14 @@ def champion(folder, table, *arguments):
     root = toys.new_project(folder)
     table.to_csv(root / "past.csv", index=False)
     mlnb_in_process(root, "run", "--data", "past.csv", *SMALL, *arguments)
-    toys.mlnb(root, "promote", "1", "--reason", "the first")
+    mlnb_in_process(root, "promote", "1", "--reason", "the first")
     return root
 
 
 def add(root, labels):
     pd.DataFrame(labels).to_csv(root / "labels.csv", index=False)
-    toys.mlnb(root, "labels", "add", "labels.csv")
-    return json.loads(toys.mlnb(root, "labels", "--json"))["labeled rows"]
+    mlnb_in_process(root, "labels", "add", "labels.csv")
+    return json.loads(mlnb_in_process(root, "labels", "--json"))["labeled rows"]
 
 
 def look(root, days, code):

@@ -25,6 +25,10 @@ stages = {stages}
 {profile}
 """
 
+# `python -m papermill`, without the module that `unused_modules` hides.
+HIDE = "import sys; sys.modules['rfc3987_syntax'] = None"
+PAPERMILL = (sys.executable, "-c", f"{HIDE}\nfrom papermill.cli import papermill\npapermill()")
+
 
 def notebook(cells: list[tuple[str, str] | tuple[str, str, list[str]]]) -> dict[str, Any]:
     """Return a notebook of (cell type, source[, tags])."""

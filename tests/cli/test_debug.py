@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import toys
+from in_process import mlnb_with_kernels
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux alone")
 
@@ -37,14 +38,14 @@ def failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A project whose stage has failed."""
     monkeypatch.setenv("MLNB_SNAPSHOT_MINUTES", "5")
     root = toys.project(tmp_path / "project", {"10_work": toys.notebook(CELLS)})
-    output = toys.mlnb(root, "run", "--no-report", "-p", "place", str(root), code=3)
+    output = mlnb_with_kernels(root, "run", "--no-report", "-p", "place", str(root), code=3)
     assert "Fragile part) failed: NameError" in output and "mlnb debug" in output
     yield root
-    toys.mlnb(root, "kernels", "stop", "--now")
+    mlnb_with_kernels(root, "kernels", "stop", "--now")
 
 
 def run(root: Path, *more: str) -> str:
-    return toys.mlnb(root, "run", "--no-report", "-p", "place", str(root), *more)
+    return mlnb_with_kernels(root, "run", "--no-report", "-p", "place", str(root), *more)
 
 
 def shown(root: Path) -> list[Any]:
@@ -70,11 +71,11 @@ def test_a_failed_stage_is_opened_edited_and_continued(failed: Path) -> None:
     toys.edit(failed, "10_work", "/ zero", "/ 2")
     toys.edit(failed, "10_work", "# Work", "# Work\nMore prose, which is no reason to start at the top.")
     wanted = ["-p", "place", str(failed)]
-    assert "continues at cell 10 (Fragile part)" in toys.mlnb(failed, "plan", *wanted)
+    assert "continues at cell 10 (Fragile part)" in mlnb_with_kernels(failed, "plan", *wanted)
     assert "continues at cell 10 (Fragile part)" in run(failed)
     went_on, seen = toys.record(failed), shown(failed)
     assert (failed / "ran").read_text() == "x"
-    assert "snapshot  " not in toys.mlnb(failed, "kernels", "status")
+    assert "snapshot  " not in mlnb_with_kernels(failed, "kernels", "status")
     assert not list((failed / ".mlnb" / "scratch").iterdir())
     run(failed, "--clean")
     clean = toys.record(failed)
@@ -86,17 +87,17 @@ def test_a_failed_stage_is_opened_edited_and_continued(failed: Path) -> None:
 
 def test_an_edit_above_or_another_value_starts_at_the_top(failed: Path) -> None:
     toys.edit(failed, "10_work", "/ zero", "/ 2")
-    assert "continues at" not in toys.mlnb(failed, "plan", "-p", "place", str(failed), "-p", "start", "4")
+    assert "continues at" not in mlnb_with_kernels(failed, "plan", "-p", "place", str(failed), "-p", "start", "4")
     toys.edit(failed, "10_work", "number = random.random()", "number = 1 + random.random()")
     assert "continues at cell 8 (Slow part)" in run(failed)
     assert (failed / "ran").read_text() == "xx"
 
 
 def test_without_a_snapshot_nothing_is_opened(failed: Path) -> None:
-    assert "snapshot  " in toys.mlnb(failed, "kernels", "status")
-    toys.mlnb(failed, "clean")
-    assert "snapshot  " not in toys.mlnb(failed, "kernels", "status")
-    assert "has no snapshot" in toys.mlnb(failed, "debug", code=2)
-    assert "has no stage 'wrok'" in toys.mlnb(failed, "debug", "latest", "wrok", code=2)
+    assert "snapshot  " in mlnb_with_kernels(failed, "kernels", "status")
+    mlnb_with_kernels(failed, "clean")
+    assert "snapshot  " not in mlnb_with_kernels(failed, "kernels", "status")
+    assert "has no snapshot" in mlnb_with_kernels(failed, "debug", code=2)
+    assert "has no stage 'wrok'" in mlnb_with_kernels(failed, "debug", "latest", "wrok", code=2)
     toys.edit(failed, "10_work", "/ zero", "/ 2")
     assert "continues at" not in run(failed) and (failed / "ran").read_text() == "xx"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import toys
+from in_process import mlnb_with_kernels
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux alone")
 
@@ -12,25 +13,25 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are for
 def test_status_and_stop(tmp_path: Path) -> None:
     root = toys.chain(tmp_path)
     keep = {"MLNB_KERNELS_IDLE": "60"}
-    assert "No warm parent is running" in toys.mlnb(root, "kernels")
+    assert "No warm parent is running" in mlnb_with_kernels(root, "kernels")
     toys.mlnb(root, "run", "--no-report", env=keep)
     status = toys.mlnb(root, "kernels", "status")
     assert "4 notebooks served" in status and "ends after 1 min idle" in status
     assert "stopped" in toys.mlnb(root, "kernels", "stop")
-    assert "No warm parent is running" in toys.mlnb(root, "kernels")
+    assert "No warm parent is running" in mlnb_with_kernels(root, "kernels")
 
 
 @pytest.mark.parametrize(("settings", "env"), [("kernels = standard", {}), ("", {"MLNB_KERNELS": "standard"})])
 def test_the_standard_engine_can_be_chosen(tmp_path: Path, settings: str, env: dict[str, str]) -> None:
     root = toys.chain(tmp_path, settings)
-    toys.mlnb(root, "run", "--no-report", "--upto", "number", env=env)
+    mlnb_with_kernels(root, "run", "--no-report", "--upto", "number", env=env)
     assert toys.states(root)["number"] == "finished"
-    assert not (root / ".mlnb" / "kernels").exists() and "No warm parent" in toys.mlnb(root, "kernels")
+    assert not (root / ".mlnb" / "kernels").exists() and "No warm parent" in mlnb_with_kernels(root, "kernels")
 
 
 def test_both_engines_give_a_stage_the_same_key_and_bytes(tmp_path: Path) -> None:
     root = toys.chain(tmp_path)
-    toys.mlnb(root, "run", "--no-report")
-    toys.mlnb(root, "run", "--no-report", "--clean", env={"MLNB_KERNELS": "standard"})
+    mlnb_with_kernels(root, "run", "--no-report")
+    mlnb_with_kernels(root, "run", "--no-report", "--clean", env={"MLNB_KERNELS": "standard"})
     first, second = (toys.record(root, which)["stages"] for which in (-2, -1))
     assert [(s["key"], s["outputs"]) for s in first.values()] == [(s["key"], s["outputs"]) for s in second.values()]

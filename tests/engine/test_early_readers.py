@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import toys
-from in_process import mlnb_in_process
+from in_process import mlnb_in_process, mlnb_with_kernels
 
 
 def early(root: Path, after: str) -> Path:
@@ -36,14 +36,14 @@ def early(root: Path, after: str) -> Path:
 
 def test_a_reader_of_a_stage_that_fails_is_not_finished(toy_root: Path) -> None:
     root = early(toy_root, 'raise ValueError("no metrics")')
-    text = toys.mlnb(root, "run", code=3)
+    text = mlnb_with_kernels(root, "run", code=3)
     assert "no metrics" in text and (root / "b.txt").exists()
     assert toys.states(root) == {"a": "failed", "b": "waiting", "c": "waiting"}
 
 
 def test_a_reader_is_finished_after_the_stage_that_it_reads_from(toy_root: Path) -> None:
     root = early(toy_root, "")
-    text = toys.mlnb(root, "run")
+    text = mlnb_with_kernels(root, "run")
     assert toys.states(root) == {"a": "finished", "b": "finished", "c": "finished"}
     assert text.index("✓ a") < text.index("✓ b") < text.index("✓ c")
 

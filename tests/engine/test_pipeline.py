@@ -4,12 +4,12 @@ import json
 import os
 import sqlite3
 import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 import toys
+from in_process import mlnb_with_kernels
 
 from mlnb.engine import runs
 from mlnb.engine.project import Project
@@ -19,7 +19,7 @@ from mlnb.engine.project import Project
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project that has run once."""
     root = toys.chain(tmp_path_factory.mktemp("chain"))
-    toys.mlnb(root, "run", "--no-report")
+    mlnb_with_kernels(root, "run", "--no-report")
     return root
 
 
@@ -35,7 +35,7 @@ def total(root: Path) -> dict[str, object]:
 
 
 def plan(root: Path, *arguments: str) -> dict[str, tuple[str, str]]:
-    text = toys.mlnb(root, "plan", "--json", *arguments)
+    text = mlnb_with_kernels(root, "plan", "--json", *arguments)
     return {step["stage"]: (step["action"], step["reason"]) for step in json.loads(text)["stages"]}
 
 
@@ -43,7 +43,7 @@ def test_a_run_executes_all_stages_and_the_next_reuses_them(done: Path) -> None:
     assert toys.states(done) == dict.fromkeys(["number", "double", "note", "total"], "finished")
     assert total(done) == {"total": 7.0, "note": "number 3"}
     before = len(list((done / "runs").iterdir()))
-    assert "Nothing to do" in toys.mlnb(done, "run")
+    assert "Nothing to do" in mlnb_with_kernels(done, "run")
     assert len(list((done / "runs").iterdir())) == before
 
 
@@ -73,7 +73,7 @@ def test_the_plan_gives_a_reason_for_each_stage(root: Path) -> None:
 
 def test_equal_output_bytes_let_later_stages_be_reused(root: Path) -> None:
     toys.edit(root, "20_double", "factor * stage", "(1 + factor - 1) * stage")
-    toys.mlnb(root, "run", "--no-report")
+    mlnb_with_kernels(root, "run", "--no-report")
     assert toys.states(root) == {"number": "reused", "double": "finished", "note": "reused", "total": "reused"}
 
 
@@ -85,18 +85,18 @@ def test_upto_only_from_and_force(root: Path) -> None:
     )
     assert plan(root, "--from", "double", "--force", "double")["double"] == ("run", "forced")
     assert {action for action, _ in plan(root, "--force").values()} == {"run"}
-    toys.mlnb(root, "run", "--no-report", "--only", "double", "-p", "factor", "4", "-p", "word", "nombre")
+    mlnb_with_kernels(root, "run", "--no-report", "--only", "double", "-p", "factor", "4", "-p", "word", "nombre")
     assert toys.states(root) == {"number": "reused", "double": "finished", "note": "skipped", "total": "skipped"}
 
 
 def test_precedence_and_origin_of_parameter_values(root: Path) -> None:
     (root / "values.yaml").write_text("double:\n  factor: 6\nword: nombre\n")
-    text = toys.mlnb(root, "plan", "--json", "--profile", "quick", "-f", "values.yaml", "-p", "number", "4")
+    text = mlnb_with_kernels(root, "plan", "--json", "--profile", "quick", "-f", "values.yaml", "-p", "number", "4")
     values = json.loads(text)["values"]
     assert values["double"]["factor"] == {"value": 6.0, "origin": "-f values.yaml"}
     assert values["note"]["word"] == {"value": "nombre", "origin": "-f values.yaml"}
     assert values["number"]["number"] == {"value": 4, "origin": "-p"}
-    text = toys.mlnb(root, "plan", "--profile", "quick")
+    text = mlnb_with_kernels(root, "plan", "--profile", "quick")
     assert "double.factor = 5.0   (profile quick)" in text
 
 
@@ -120,11 +120,11 @@ def test_precedence_and_origin_of_parameter_values(root: Path) -> None:
 )
 def test_a_usage_error_exits_with_2(done: Path, arguments: list[str], message: str) -> None:
     (done / "values.csv").touch()
-    assert message in toys.mlnb(done, "run", *arguments, code=2)
+    assert message in mlnb_with_kernels(done, "run", *arguments, code=2)
 
 
 def test_runs_of_a_grid_share_stages(root: Path) -> None:
-    toys.mlnb(root, "run", "--no-report", "-g", "factor=7,8", "-g", "number=3")
+    mlnb_with_kernels(root, "run", "--no-report", "-g", "factor=7,8", "-g", "number=3")
     first, second = toys.record(root, -2), toys.record(root, -1)
     assert first["group"] == second["group"] is not None
     assert {run["stages"]["double"]["parameters"]["factor"]["value"] for run in (first, second)} == {7.0, 8.0}
@@ -135,12 +135,12 @@ def test_a_stage_run_by_papermill_changes_no_record(root: Path) -> None:
     run = toys.record(root)["id"]
     before = (root / "runs" / run / "run.json").read_bytes()
     source, target = root / "nbs/stages/20_double.ipynb", root / "out.ipynb"
-    command = [sys.executable, "-m", "papermill", str(source), str(target), "-p"]
+    command = [*toys.PAPERMILL, str(source), str(target), "-p"]
     subprocess.run([*command, "run", run], cwd=root, check=True, capture_output=True)
     assert "the same bytes as" in target.read_text()
     subprocess.run([*command, "run", "draft", "-p", "factor", "9"], cwd=root, check=True, capture_output=True)
     subprocess.run(
-        [sys.executable, "-m", "papermill", str(root / "nbs/stages/30_total.ipynb"), str(target)],
+        [*toys.PAPERMILL, str(root / "nbs/stages/30_total.ipynb"), str(target)],
         cwd=root,
         check=True,
         capture_output=True,
@@ -149,7 +149,7 @@ def test_a_stage_run_by_papermill_changes_no_record(root: Path) -> None:
     assert (root / "runs" / run / "run.json").read_bytes() == before
     draft = json.loads((root / "runs" / "draft" / "total.report.json").read_text())
     assert "total" in draft["outputs"]
-    assert "Nothing to do" in toys.mlnb(root, "run")
+    assert "Nothing to do" in mlnb_with_kernels(root, "run")
 
 
 def test_secrets_reach_no_output_and_no_record(tmp_path: Path) -> None:
@@ -169,10 +169,10 @@ def test_secrets_reach_no_output_and_no_record(tmp_path: Path) -> None:
             )
         },
     )
-    toys.mlnb(root, "run", "-p", "word", "${THE_KEY}", code=2)
+    mlnb_with_kernels(root, "run", "-p", "word", "${THE_KEY}", code=2)
     environment = {"THE_KEY": secret}
-    toys.mlnb(root, "run", "-p", "word", "${THE_KEY}", env=environment)
-    text = toys.mlnb(root, "run", "-p", "word", "${THE_KEY}", "-p", "number", "1", env=environment, code=3)
+    mlnb_with_kernels(root, "run", "-p", "word", "${THE_KEY}", env=environment)
+    text = mlnb_with_kernels(root, "run", "-p", "word", "${THE_KEY}", "-p", "number", "1", env=environment, code=3)
     assert "no entry with ${THE_KEY}" in text
     length = runs.list_runs(Project.find(root))[1].load("length")
     assert length == len(secret)
@@ -187,20 +187,20 @@ def test_secrets_reach_no_output_and_no_record(tmp_path: Path) -> None:
 def test_without_a_project_the_built_in_stages_run_in_the_current_folder(tmp_path: Path) -> None:
     project = Project.find(tmp_path)
     assert project.is_builtin and project.runs == tmp_path / "runs"
-    assert "ingest" in toys.mlnb(tmp_path, "stages")
+    assert "ingest" in mlnb_with_kernels(tmp_path, "stages")
     assert os.listdir(tmp_path) == []
 
 
 def test_the_content_of_a_file_is_part_of_the_key_and_its_path_is_not(root: Path) -> None:
     for name in ("a.csv", "moved.csv"):
         (root / name).write_text("x\n1\n")
-    toys.mlnb(root, "run", "--no-report", "-p", "source", "a.csv")
+    mlnb_with_kernels(root, "run", "--no-report", "-p", "source", "a.csv")
     assert plan(root, "-p", "source", "moved.csv")["note"] == ("reuse", "unchanged")
     (root / "moved.csv").write_text("x\n2\n")
     assert plan(root, "-p", "source", "moved.csv")["note"][1].startswith("source changed: file ")
     with closing(sqlite3.connect(root / "b.db")) as connection:
         connection.execute("create table t (x)")
-    toys.mlnb(root, "run", "--no-report", "-p", "source", "sqlite:///b.db::t")
+    mlnb_with_kernels(root, "run", "--no-report", "-p", "source", "sqlite:///b.db::t")
     assert plan(root, "-p", "source", "sqlite:///b.db::t")["note"] == ("reuse", "unchanged")
     with closing(sqlite3.connect(root / "b.db")) as connection:
         connection.execute("insert into t values (1)")
@@ -211,16 +211,16 @@ def test_the_content_of_a_file_is_part_of_the_key_and_its_path_is_not(root: Path
 def test_a_pipeline_takes_missing_inputs_from_a_run_of_another_pipeline(root: Path) -> None:
     settings = root / "settings.ini"
     settings.write_text(settings.read_text() + "\n[pipeline again]\nstages = total\ninputs_from = train\n")
-    assert "1 problem" in toys.mlnb(root, "check", code=2)  # a parameter of the chain that nobody reads, nothing else
-    toys.mlnb(root, "run", "--no-report", "-p", "factor", "3")
+    assert "1 problem" in mlnb_with_kernels(root, "check", code=2)  # a parameter that no cell reads
+    mlnb_with_kernels(root, "run", "--no-report", "-p", "factor", "3")
     first, second = sorted(path.name for path in (root / "runs").glob("*-train-*"))
-    assert "Nothing to do" not in toys.mlnb(root, "run", "again", "--no-report")  # from the newest of train
+    assert "Nothing to do" not in mlnb_with_kernels(root, "run", "again", "--no-report")  # from the newest of train
     assert toys.states(root) == {"total": "reused"} and total(root)["total"] == 10.0
-    toys.mlnb(root, "run", "again", "--no-report", "--inputs-from", first)
+    mlnb_with_kernels(root, "run", "again", "--no-report", "--inputs-from", first)
     assert total(root)["total"] == 7.0
     toys.edit(root, "30_total", "+ 1", "+ 2")
-    toys.mlnb(root, "run", "again", "--no-report", "--inputs-from", second)
+    mlnb_with_kernels(root, "run", "again", "--no-report", "--inputs-from", second)
     assert toys.states(root) == {"total": "finished"} and total(root)["total"] == 11.0
     assert toys.record(root)["stages"]["total"]["producers"] == {}
     settings.write_text(settings.read_text().replace("inputs_from = train", "inputs_from = never"))
-    assert "No finished run of pipeline 'never'" in toys.mlnb(root, "run", "again", code=2)
+    assert "No finished run of pipeline 'never'" in mlnb_with_kernels(root, "run", "again", code=2)

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 import toys
+from in_process import mlnb_with_kernels
 from waiting import wait_for
 
 from mlnb.engine.project import Project
@@ -68,19 +69,19 @@ def test_a_failed_stage_is_reported_with_its_exit_code(
     toy_root: Path, body: str, settings: str, code: int, message: str
 ) -> None:
     root = two(toy_root, body, settings)
-    text = toys.mlnb(root, "run", "--no-report", code=code)
+    text = mlnb_with_kernels(root, "run", "--no-report", code=code)
     assert message in text and "stage second" in text and "kept      first" in text
     record = toys.record(root)
     assert record["state"] == "failed" and toys.states(root) == {"first": "finished", "second": "failed"}
     (root / "settings.ini").write_text((root / "settings.ini").read_text().replace(settings, ""))
     toys.edit(root, "20_second", body, "stage.save('second', stage.load('first') + 1)")
-    toys.mlnb(root, "run", "--no-report")
+    mlnb_with_kernels(root, "run", "--no-report")
     assert toys.states(root) == {"first": "reused", "second": "finished"}
 
 
 def test_the_failed_notebook_shows_papermills_banner(toy_root: Path) -> None:
     root = two(toy_root, "raise ValueError('too few rows')")
-    text = toys.mlnb(root, "run", "--no-report", code=3)
+    text = mlnb_with_kernels(root, "run", "--no-report", code=3)
     path = next(line.split()[1] for line in text.splitlines() if line.startswith("  notebook"))
     assert "papermill-error-cell-tag" in (root / path).read_text() and "too few rows" in (root / path).read_text()
     assert "(Work)" in text, "the heading above the failing cell is named"
@@ -89,30 +90,30 @@ def test_the_failed_notebook_shows_papermills_banner(toy_root: Path) -> None:
 def test_parameters_assigned_again_in_the_notebook_are_reported(toy_root: Path) -> None:
     root = two(toy_root, "stage.save('second', 1)")
     toys.edit(root, "20_second", "#| export\nimport math", "seconds = 5.0")
-    assert "the run planned 0.0" in toys.mlnb(root, "run", "--no-report", code=3)
+    assert "the run planned 0.0" in mlnb_with_kernels(root, "run", "--no-report", code=3)
 
 
 def test_damaged_artifacts_are_recomputed(toy_root: Path) -> None:
     root = toys.chain(toy_root)
-    toys.mlnb(root, "run", "--no-report")
+    mlnb_with_kernels(root, "run", "--no-report")
     record = toys.record(root)
     store = Project.find(root).store
     # noticed by the plan: bytes changed, and with them the time
     path = store.path(record["stages"]["double"]["outputs"]["double"]["digest"])
     path.chmod(0o644)
     path.write_bytes(b"7.0")
-    toys.mlnb(root, "run", "--no-report")
+    mlnb_with_kernels(root, "run", "--no-report")
     assert toys.states(root)["double"] == "finished" and path.read_bytes() == b"6.0"
     # not to be seen from outside: same size, same time; met when it is read
     path = store.path(record["stages"]["number"]["outputs"]["number"]["digest"])
     os.utime(path, (1, 1))  # the digest of a file that has not just changed is cached
-    toys.mlnb(root, "plan")
+    mlnb_with_kernels(root, "plan")
     stat = path.stat()
     path.chmod(0o644)
     with path.open("r+b") as file:
         file.write(b"9")
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    toys.mlnb(root, "run", "--no-report", "-p", "factor", "3")
+    mlnb_with_kernels(root, "run", "--no-report", "-p", "factor", "3")
     assert path.read_bytes() == b"3"
     states = toys.states(root)
     assert states["number"] == "finished" and states["double"] == "finished"
@@ -126,7 +127,7 @@ def test_a_full_disk_is_reported_and_finished_stages_are_kept(toy_root: Path) ->
         "stage.save('second', 'x' * 100)"
     )
     root = two(toy_root, body)
-    text = toys.mlnb(root, "run", "--no-report", code=6)
+    text = mlnb_with_kernels(root, "run", "--no-report", code=6)
     assert "No space left while writing" in text and "mlnb clean" in text
     assert toys.states(root) == {"first": "finished", "second": "failed"}
 
@@ -142,7 +143,7 @@ def test_a_full_file_system_is_reported(tmp_path: Path) -> None:
         pytest.skip("mount is not allowed here")
     try:
         root = two(small, "import os\nstage.save('second', os.urandom(2_000_000).hex())")
-        text = toys.mlnb(root, "run", "--no-report", code=None)
+        text = mlnb_with_kernels(root, "run", "--no-report", code=None)
         assert "No space left" in text and toys.states(root)["first"] == "finished"
         assert json.loads((next((small / "runs").glob("*-*")) / "run.json").read_text())["stages"]
     finally:
@@ -186,10 +187,10 @@ def test_kill_9_at_any_time_loses_no_finished_stage(tmp_path: Path) -> None:
             stages = json.loads(path.read_text())["stages"]
             done = {name for name, stage in stages.items() if stage["state"] in ("finished", "reused")}
             finished |= done
-        steps = json.loads(toys.mlnb(root, "plan", "--json"))["stages"]
+        steps = json.loads(mlnb_with_kernels(root, "plan", "--json"))["stages"]
         reusable = {step["stage"] for step in steps if step["action"] == "reuse"}
         assert finished <= reusable, f"{finished - reusable} was finished and would run again"
-    toys.mlnb(root, "run", "--no-report", code=None)
+    mlnb_with_kernels(root, "run", "--no-report", code=None)
     assert set(toys.states(root).values()) <= {"finished", "reused"}
     from mlnb.engine import runs
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 import toys
 import waiting
+from in_process import mlnb_with_kernels
 from waiting import wait_for
 
 from mlnb.engine import runs
@@ -53,17 +54,17 @@ def two(root: Path, first: str, second: str = 'stage.save("second", stage.load("
 def test_a_stage_starts_once_what_it_reads_is_saved(toy_root: Path) -> None:
     first = 'stage.save("first", 1)' + wait("second")  # ends only when the second has run
     root = two(toy_root, first, 'stage.save("second", stage.load("first") + 1)\n' + touch("second"))
-    toys.mlnb(root, "run", "--no-report")
+    mlnb_with_kernels(root, "run", "--no-report")
     stages = toys.record(root)["stages"]
     assert toys.states(root) == {"zero": "finished", "first": "finished", "second": "finished"}
     assert stages["second"]["started"] < stages["first"]["finished"]
     assert stages["second"]["reads"]["first"] == stages["first"]["outputs"]["first"]["digest"]
-    assert "Nothing to do" in toys.mlnb(root, "run", "--no-report")
+    assert "Nothing to do" in mlnb_with_kernels(root, "run", "--no-report")
 
 
 def test_one_worker_runs_one_stage_at_a_time(toy_root: Path) -> None:
     root = two(toy_root, 'stage.save("first", 1)\nimport time; time.sleep(1)')
-    toys.mlnb(root, "run", "--no-report", "--workers", "1")
+    mlnb_with_kernels(root, "run", "--no-report", "--workers", "1")
     stages = toys.record(root)["stages"]
     assert stages["second"]["started"] >= stages["first"]["finished"]
 
@@ -71,11 +72,11 @@ def test_one_worker_runs_one_stage_at_a_time(toy_root: Path) -> None:
 def test_artifacts_saved_before_a_failure_are_kept(toy_root: Path) -> None:
     first = f'stage.save("first", 1){wait("second")}1 / 0'
     root = two(toy_root, first, 'stage.save("second", stage.load("first") + 1)\n' + touch("second"))
-    text = toys.mlnb(root, "run", "--no-report", code=3)
+    text = mlnb_with_kernels(root, "run", "--no-report", code=3)
     assert "stage first" in text and "ZeroDivisionError" in text
     assert toys.states(root) == {"zero": "finished", "first": "failed", "second": "waiting"}  # its producer failed
     toys.edit(root, "10_first", "1 / 0", "pass")
-    toys.mlnb(root, "run", "--no-report")
+    mlnb_with_kernels(root, "run", "--no-report")
     assert toys.states(root) == {"zero": "reused", "first": "finished", "second": "reused"}
 
 
@@ -83,7 +84,7 @@ def test_artifacts_saved_before_a_failure_are_kept(toy_root: Path) -> None:
 def test_a_notebook_starts_before_its_inputs_exist(toy_root: Path, engine: str) -> None:
     first = wait("begun") + 'stage.save("first", 1)'  # is saved only when the second notebook has begun
     root = two(toy_root, first, functions=touch("begun"))
-    toys.mlnb(root, "run", "--no-report", env={"MLNB_KERNELS": engine})
+    mlnb_with_kernels(root, "run", "--no-report", env={"MLNB_KERNELS": engine})
     record = toys.record(root)
     assert set(toys.states(root).values()) == {"finished"}
     cells = json.loads((toy_root / "runs" / record["id"] / "notebooks" / "20_second.ipynb").read_text())["cells"]
@@ -96,10 +97,10 @@ def test_a_notebook_starts_before_its_inputs_exist(toy_root: Path, engine: str) 
 
 def test_a_prefetched_notebook_that_is_not_needed_is_ended(toy_root: Path) -> None:
     root = two(toy_root, 'stage.save("first", 1)', functions="import pathlib; pathlib.Path('begun').touch()")
-    toys.mlnb(root, "run", "--no-report")
+    mlnb_with_kernels(root, "run", "--no-report")
     (toy_root / "nbs" / "stages" / "begun").unlink()
     toys.edit(root, "10_first", 'stage.save("first", 1)', wait("begun") + 'stage.save("first", 1)')
-    toys.mlnb(root, "run", "--no-report")
+    mlnb_with_kernels(root, "run", "--no-report")
     assert toys.states(root) == {"zero": "reused", "first": "finished", "second": "reused"}
     assert not toys.kernels(root)
 
@@ -107,11 +108,11 @@ def test_a_prefetched_notebook_that_is_not_needed_is_ended(toy_root: Path) -> No
 def test_a_failure_before_the_opening_cell_fails_the_stage(toy_root: Path) -> None:
     first = wait("begun") + 'stage.save("first", 1)'
     root = two(toy_root, first, functions=touch("begun") + "\n1 / 0")
-    text = toys.mlnb(root, "run", "--no-report", code=3)
+    text = mlnb_with_kernels(root, "run", "--no-report", code=3)
     assert "stage second" in text and "ZeroDivisionError" in text and not toys.kernels(root)
     assert toys.states(root) == {"zero": "finished", "first": "finished", "second": "failed"}
     toys.edit(root, "20_second", "\n1 / 0", "")
-    toys.mlnb(root, "run", "--no-report")
+    mlnb_with_kernels(root, "run", "--no-report")
     assert toys.states(root) == {"zero": "reused", "first": "reused", "second": "finished"}
 
 
@@ -119,11 +120,11 @@ def test_snapshots_start_at_the_opening_cell(toy_root: Path) -> None:
     first = wait("begun") + 'stage.save("first", 1)'
     second = 'stage.save("second", stage.load("first") / 0)'
     root = two(toy_root, first, second, functions=touch("begun"))
-    text = toys.mlnb(root, "run", "--no-report", code=3)
+    text = mlnb_with_kernels(root, "run", "--no-report", code=3)
     assert "mlnb debug" in text
     toys.edit(root, "20_second", "/ 0", "+ 1")
-    assert "continues at cell" in toys.mlnb(root, "plan")
-    toys.mlnb(root, "run", "--no-report")
+    assert "continues at cell" in mlnb_with_kernels(root, "plan")
+    mlnb_with_kernels(root, "run", "--no-report")
     assert "continues at cell" in toys.record(root)["stages"]["second"]["reason"]
     assert "starts at the first cell" not in toys.record(root)["stages"]["second"]["reason"]
 
@@ -205,13 +206,13 @@ def edit(old: str, new: str) -> str:
 
 def test_a_notebook_edited_during_a_run_is_executed_as_edited(toy_root: Path) -> None:
     root = two(toy_root, wait("begun") + edit("+ 1)", "+ 2)"), functions=touch("begun"))
-    toys.mlnb(root, "run", "--no-report")
+    mlnb_with_kernels(root, "run", "--no-report")
     record = toys.record(root)
     assert runs.open_run(Project.find(root)).load("second") == 3
-    steps = json.loads(toys.mlnb(root, "plan", "--json"))["stages"]
+    steps = json.loads(mlnb_with_kernels(root, "plan", "--json"))["stages"]
     assert [step["action"] for step in steps] == ["reuse"] * 3  # the result is known by the code that made it
     toys.edit(root, "20_second", "+ 2)", "+ 1)")
-    toys.mlnb(root, "run", "--no-report")
+    mlnb_with_kernels(root, "run", "--no-report")
     assert runs.open_run(Project.find(root)).load("second") == 2
     assert toys.record(root)["stages"]["second"]["key"] != record["stages"]["second"]["key"]
 
@@ -219,18 +220,18 @@ def test_a_notebook_edited_during_a_run_is_executed_as_edited(toy_root: Path) ->
 def test_an_edit_that_breaks_the_graph_of_a_run_is_reported(toy_root: Path) -> None:
     second = 'stage.save("second", stage.load("first") + 1)'
     root = two(toy_root, edit("reads=['first']", "reads=['first', 'zero']"), second)
-    text = toys.mlnb(root, "run", "--no-report", code=3)
+    text = mlnb_with_kernels(root, "run", "--no-report", code=3)
     assert "20_second.ipynb: its parameters, reads or writes were changed during the run" in text
     assert toys.states(root) == {"zero": "finished", "first": "finished", "second": "failed"}
     toys.edit(root, "10_first", edit("reads=['first']", "reads=['first', 'zero']"), 'stage.save("first", 1)')
-    toys.mlnb(root, "run", "--no-report")
+    mlnb_with_kernels(root, "run", "--no-report")
     assert set(toys.states(root).values()) <= {"finished", "reused"}
 
 
 def test_readers_of_a_large_artifact_wait_for_the_end_of_its_producer(toy_root: Path) -> None:
     first = f"import numpy as np, time\nstage.save('first', np.zeros({LARGE // 8}))\ntime.sleep(1)"
     root = two(toy_root, first, 'stage.save("second", len(stage.load("first")))', functions="import math")
-    toys.mlnb(root, "run", "--no-report")
+    mlnb_with_kernels(root, "run", "--no-report")
     stages = toys.record(root)["stages"]
     assert stages["second"]["started"] >= stages["first"]["finished"]
     assert runs.open_run(Project.find(root)).load("second") == LARGE // 8

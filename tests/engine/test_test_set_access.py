@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import toys
+from in_process import mlnb_with_kernels
 
 from mlnb.engine.formats import save_object
 from mlnb.engine.pipeline_stage import PipelineStage
@@ -174,13 +175,13 @@ def test_runs_that_load_the_same_rows_are_counted_and_reuse_is_no_access(root: P
     def accesses() -> float:
         return float(toys.record(root)["stages"]["open"]["metrics"]["accesses"])
 
-    toys.mlnb(root, "run", "--no-report")
+    mlnb_with_kernels(root, "run", "--no-report")
     assert accesses() == 1
-    toys.mlnb(root, "run", "--no-report", "-p", "word", "b")
+    mlnb_with_kernels(root, "run", "--no-report", "-p", "word", "b")
     assert accesses() == 2
-    toys.mlnb(root, "run", "--no-report", "-p", "word", "b")  # nothing to do: no access
-    toys.mlnb(root, "clean", "--runs", "1")
-    toys.mlnb(root, "run", "--no-report", "-p", "size", "2")  # other training data, the same test rows
+    mlnb_with_kernels(root, "run", "--no-report", "-p", "word", "b")  # nothing to do: no access
+    mlnb_with_kernels(root, "clean", "--runs", "1")
+    mlnb_with_kernels(root, "run", "--no-report", "-p", "size", "2")  # other training data, the same test rows
     held_out = toys.record(root)["stages"]["open"]["held_out"]
     assert held_out == {"test": toys.record(root)["stages"]["split"]["outputs"]["test"]["digest"]}
     assert accesses() == 3  # an access is not forgotten when its run is deleted

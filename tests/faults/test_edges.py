@@ -11,7 +11,7 @@ import pytest
 import toys
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from in_process import mlnb_in_process
+from in_process import mlnb_in_process, mlnb_with_kernels
 
 from mlnb.engine.digests import digest_code, parse_cell
 from mlnb.engine.notebook import read_notebooks
@@ -99,8 +99,8 @@ def test_stage_cells_may_use_the_shell(root: Path) -> None:
     cell = {"cell_type": "code", "id": "bash", "metadata": {}, "outputs": [], "execution_count": None}
     document["cells"].insert(7, cell | {"source": "%%bash\n#| stage\necho done"})
     path.write_text(json.dumps(document))
-    toys.mlnb(root, "run", "--no-report", "--upto", "number")
-    toys.mlnb(root, "kernels", "stop")
+    mlnb_with_kernels(root, "run", "--no-report", "--upto", "number")
+    mlnb_with_kernels(root, "kernels", "stop")
     document["cells"][7]["source"] = "#| stage\n%%bash\necho done"
     path.write_text(json.dumps(document))
     assert "has %%bash below a comment" in mlnb_in_process(root, "run", code=2)

@@ -4,6 +4,7 @@ from pathlib import Path
 from zipfile import is_zipfile
 
 import toys
+from in_process import mlnb_with_kernels
 
 SIZE = 20_000_000
 
@@ -11,9 +12,9 @@ SIZE = 20_000_000
 def test_a_long_output_is_stored_once(tmp_path: Path) -> None:
     root = toys.chain(tmp_path)
     toys.edit(root, "10_number", "stage.log(", f'print(("x" * 999 + "\\n") * {SIZE // 1000})\nstage.log(')
-    toys.mlnb(root, "run")
-    toys.mlnb(root, "run", "-p", "factor", "5")
-    toys.mlnb(root, "kernels", "stop")
+    mlnb_with_kernels(root, "run")
+    mlnb_with_kernels(root, "run", "-p", "factor", "5")
+    mlnb_with_kernels(root, "kernels", "stop")
     notebooks = list((root / "runs").glob("*/notebooks/10_number.ipynb"))
     assert len(notebooks) == 2 and all(path.stat().st_size > SIZE for path in notebooks)
     assert all(path.stat().st_mode & 0o777 == 0o400 for path in notebooks)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import toys
+from in_process import mlnb_with_kernels
 
 import mlnb
 
@@ -77,8 +78,8 @@ def test_a_run_writes_nothing_into_the_installation(installation: Path, tmp_path
 def test_a_read_only_project_can_be_looked_at(tmp_path: Path) -> None:
     """What only reads works; what has to write names the file, without a traceback."""
     root, home = toys.chain(tmp_path / "project"), tmp_path / "home"
-    toys.mlnb(root, "run")
-    toys.mlnb(root, "kernels", "stop")
+    mlnb_with_kernels(root, "run")
+    mlnb_with_kernels(root, "kernels", "stop")
     home.mkdir()
     command = [*as_another_user(), sys.executable, "-B", "-m", "mlnb.cli.main"]
     if os.getuid() == 0:

@@ -11,6 +11,7 @@ import pytest
 import toys
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from in_process import mlnb_with_kernels
 
 from mlnb.redaction import redact
 
@@ -82,7 +83,7 @@ def test_no_file_and_no_output_has_a_secret(tmp_path: Path, ending: str) -> None
     toys.edit(root, "25_note", 'f"{word}', 'f"word')
     variables = {"PASSWORD": SECRET, "WANDB_MODE": "offline"}
     text = toys.mlnb(root, "run", "-p", "note.word", "${PASSWORD}", env=variables, code=3 if ending else 0)
-    text += toys.mlnb(root, "show", env=variables) + toys.mlnb(root, "report", env=variables)
+    text += mlnb_with_kernels(root, "show", env=variables) + mlnb_with_kernels(root, "report", env=variables)
     toys.mlnb(root, "kernels", "stop")
     (tmp_path / "output.txt").write_text(text)
     assert leaks(tmp_path) == []
@@ -126,7 +127,7 @@ def test_a_password_in_a_url_is_masked_everywhere_and_reported_once(tmp_path: Pa
     variables = {"WANDB_MODE": "offline", "PYTHONIOENCODING": "utf-8"}
     text = toys.mlnb(root, "run", *options, env=variables, code=3 if ending else 0)
     assert text.count("a URL has a password") == 1, text
-    text += toys.mlnb(root, "show", env=variables) + toys.mlnb(root, "report", env=variables)
+    text += mlnb_with_kernels(root, "show", env=variables) + mlnb_with_kernels(root, "report", env=variables)
     text += toys.mlnb(root, "stages", "note", env=variables) + toys.mlnb(root, "plan", *options, env=variables)
     toys.mlnb(root, "kernels", "stop")
     (tmp_path / "output.txt").write_text(text)

@@ -1,7 +1,6 @@
 """A new project for each module of tests, whose warm parent ends with it."""
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,8 +8,6 @@ import pytest
 
 from kernels import projects
 from mlnb.kernels.driver import parent_client
-
-sys.modules.setdefault("rfc3987_syntax", None)  # JupyterLab's URI grammar takes seconds to build and is not used here
 
 
 @pytest.fixture(scope="module")

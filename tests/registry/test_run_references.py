@@ -1,7 +1,7 @@
 """Every id of a version names it, and its run, in every command; a reference to a run needs no registry."""
 
 import pytest
-import toys
+from in_process import mlnb_in_process
 
 from mlnb.errors import UnknownRun
 from mlnb.registry.known_head import registry_exists
@@ -40,10 +40,10 @@ def test_every_id_of_a_version_names_its_run(project, versions):
 def test_the_commands_accept_them(project, versions):
     second = versions[1]
     for reference in (second.service[:12], "2", second.name):
-        shown = toys.mlnb(project.root, "show", reference)
+        shown = mlnb_in_process(project.root, "show", reference)
         assert second.run in shown, reference
-        assert second.run in toys.mlnb(project.root, "models", reference)
-        assert second.run in toys.mlnb(project.root, "lineage", reference)
+        assert second.run in mlnb_in_process(project.root, "models", reference)
+        assert second.run in mlnb_in_process(project.root, "lineage", reference)
 
 
 @pytest.mark.parametrize(

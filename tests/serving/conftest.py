@@ -1,6 +1,8 @@
 """A small model of each task with the files of a service, and one built bento that several tests query."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from mlnb.methods.models.search_spaces import default_params
 from mlnb.methods.tables.columns import Column, Schema, to_arrays
 from mlnb.methods.tasks.responders import respond
 from mlnb.methods.tasks.task_traits import Task
-from mlnb.serving.packaging.bento_server import Server, serving
+from mlnb.serving.packaging.bento_server import Server, serving, start_launcher
 from mlnb.serving.packaging.bento_stores import BuiltBento, build_bento
 from mlnb.serving.packaging.bundles import Bundle, find_service, make_bundle
 
@@ -114,15 +116,25 @@ def bentoml_home(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def build(bentoml_home, tmp_path_factory) -> Iterator[Callable[[Bundle], BuiltBento]]:
+    """Build bentos as the stage `package` does: in forks of a process that has imported BentoML."""
+    launcher = start_launcher(tmp_path_factory.mktemp("launcher") / "log")
+    yield partial(build_bento, run=launcher.run)
+    assert launcher.process.stdin is not None
+    launcher.process.stdin.close()
+    launcher.process.wait(20)
+
+
+@pytest.fixture(scope="session")
 def bundle(material, tmp_path_factory) -> Bundle:
     """The bundle of a LightGBM classifier."""
     return material().bundle(tmp_path_factory.mktemp("bundle") / "service")
 
 
 @pytest.fixture(scope="session")
-def built(bundle) -> BuiltBento:
+def built(bundle, build) -> BuiltBento:
     """Its bento."""
-    return build_bento(bundle)
+    return build(bundle)
 
 
 @pytest.fixture(scope="session")
@@ -132,9 +144,9 @@ def quick_bundle(material, tmp_path_factory) -> Bundle:
 
 
 @pytest.fixture(scope="session")
-def quick(quick_bundle) -> BuiltBento:
+def quick(quick_bundle, build) -> BuiltBento:
     """The bento of a linear model, which starts sooner."""
-    return build_bento(quick_bundle)
+    return build(quick_bundle)
 
 
 @pytest.fixture(scope="session")

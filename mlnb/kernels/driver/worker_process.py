@@ -47,7 +47,7 @@ class Worker:
             start_new_session=True,
         )
         self.interrupted = False
-        self._on_warning = on_warning
+        self.on_warning = on_warning
         self._events: queue.Queue[AnyEvent | None] = queue.Queue()
         self._reader = threading.Thread(target=self._read_events, daemon=True)
         self._reader.start()
@@ -133,8 +133,8 @@ class Worker:
             except ValueError:  # printed by a library before the worker moved its output
                 continue
             if isinstance(event, WorkerWarning):
-                if self._on_warning is not None:
-                    self._on_warning(event.text)
+                if self.on_warning is not None:
+                    self.on_warning(event.text)
             else:
                 self._events.put(event)
         self._events.put(None)

@@ -7,16 +7,18 @@ from pathlib import Path
 
 import pytest
 import toys
+from in_process import mlnb_with_kernels
 
 from mlnb.kernels.driver import parent_client
 from mlnb.kernels.protocol import parent_paths
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with a parent that has served a run."""
+    monkeypatch.setenv("MLNB_KERNELS_IDLE", "300")
     toys.chain(tmp_path)
-    toys.mlnb(tmp_path, "run", "--no-report", env={"MLNB_KERNELS_IDLE": "300"})
+    mlnb_with_kernels(tmp_path, "run", "--no-report")
     return tmp_path
 
 
@@ -33,7 +35,7 @@ def test_a_stopped_parent_is_replaced_by_the_standard_engine(root: Path) -> None
     os.kill(pid, signal.SIGSTOP)
     try:
         started = time.monotonic()
-        text = toys.mlnb(root, "run", "--no-report", "--upto", "number", "-p", "number", "4")
+        text = mlnb_with_kernels(root, "run", "--no-report", "--upto", "number", "-p", "number", "4")
         seconds = time.monotonic() - started
     finally:
         os.kill(pid, signal.SIGKILL)
@@ -47,6 +49,6 @@ def test_a_damaged_record_of_a_parent_is_ignored(root: Path, left: bytes) -> Non
     os.kill(parent(root), signal.SIGKILL)
     (record,) = (root / ".mlnb" / "kernels").glob("*.json")
     record.write_bytes(left)
-    text = toys.mlnb(root, "run", "--no-report", "--upto", "number", "-p", "number", "5")
+    text = mlnb_with_kernels(root, "run", "--no-report", "--upto", "number", "-p", "number", "5")
     assert "standard engine" not in text
-    toys.mlnb(root, "kernels", "stop")
+    mlnb_with_kernels(root, "kernels", "stop")

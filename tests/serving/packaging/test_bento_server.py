@@ -17,7 +17,6 @@ from waiting import wait_for
 from mlnb.errors import ServingError, UsageError
 from mlnb.serving.packaging import bento_server
 from mlnb.serving.packaging.bento_server import Server, check_port, free_port, serving, start_launcher
-from mlnb.serving.packaging.bento_stores import build_bento
 from mlnb.serving.packaging.bundles import Bundle
 
 PARENT = """
@@ -70,12 +69,12 @@ def test_a_server_and_its_workers_end_with_the_block(quick, tmp_path):
     assert gone(family, 1)
 
 
-def test_a_service_without_the_key_of_training_is_reported(material, tmp_path):
+def test_a_service_without_the_key_of_training_is_reported(material, build, tmp_path):
     """With another key it does not start; without one it starts, refuses personal data, and its log has the reason."""
     parts = material("linear")
     bundle = parts.bundle(tmp_path / "service", name="personal", schema=with_personal_columns(parts.schema))
     assert "the key of training must be in `MLNB_PERSONAL_KEY`" in (bundle.folder / "README.md").read_text()
-    path, other = build_bento(bundle).path, {"MLNB_PERSONAL_KEY": "another key for tests, long enough"}
+    path, other = build(bundle).path, {"MLNB_PERSONAL_KEY": "another key for tests, long enough"}
     with (
         pytest.raises(ServingError, match="set MLNB_PERSONAL_KEY to the key that the model was trained with"),
         serving(path, tmp_path / "log", environment=other) as running,
@@ -90,10 +89,10 @@ def test_a_service_without_the_key_of_training_is_reported(material, tmp_path):
         assert json.loads(warnings[0])["columns"] == "mail" and "ada@" not in running.output()
 
 
-def test_a_model_that_cannot_be_loaded_is_reported_immediately(material, tmp_path):
+def test_a_model_that_cannot_be_loaded_is_reported_immediately(material, build, tmp_path):
     bundle = material("linear").bundle(tmp_path / "service", name="unloadable")
     (bundle.folder / "model" / "fitted" / "model.json").unlink()
-    path = build_bento(Bundle.read(bundle.folder)).path
+    path = build(Bundle.read(bundle.folder)).path
     began = time.monotonic()
     with pytest.raises(ServingError, match=r"found no model\.json"), serving(path, tmp_path / "log") as running:
         running.wait()

@@ -23,23 +23,23 @@ def test_bentoml_lists_bento_and_model(bundle, built):
         assert (bundle.tag if verb == ["list"] else bundle.model_tag) in output
 
 
-def test_what_a_kill_left_half_written_is_built_again(material, tmp_path):
+def test_what_a_kill_left_half_written_is_built_again(material, build, tmp_path):
     bundle = material().bundle(tmp_path / "service", name="half")
-    path = build_bento(bundle).path
+    path = build(bundle).path
     (path / "bento.yaml").unlink()
     shutil.rmtree(bentoml_home() / "models" / "half" / bundle.model_version / "fitted")
     assert find_bento(bundle) is None
-    assert not build_bento(bundle).existed
+    assert not build(bundle).existed
     assert find_bento(bundle).path == path
 
 
-def test_a_file_changed_in_the_store_is_noticed(material, tmp_path):
+def test_a_file_changed_in_the_store_is_noticed(material, build, tmp_path):
     bundle = material().bundle(tmp_path / "service", name="changed")
-    path = build_bento(bundle).path
+    path = build(bundle).path
     model = path / "src" / "model" / "fitted" / "model.txt"
     model.write_text(model.read_text().replace("leaf_value=", "leaf_value=1", 1))
     assert find_bento(bundle) is None
-    assert not build_bento(bundle).existed
+    assert not build(bundle).existed
     assert find_bento(bundle) is not None
 
 

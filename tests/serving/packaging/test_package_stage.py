@@ -38,7 +38,7 @@ def code(source: str, *tags: str) -> dict[str, object]:
 
 
 @pytest.fixture
-def project(material, tmp_path) -> Path:
+def project(material, toy_root) -> Path:
     """A project whose one stage before `package` hands over a linear model."""
     given = material("linear")
     cells = [
@@ -50,18 +50,18 @@ def project(material, tmp_path) -> Path:
     kernel = {"kernelspec": {"display_name": "python3", "language": "python", "name": "python3"}}
     for number, cell in enumerate(cells):
         cell["id"] = f"c{number}"
-    stages = tmp_path / "nbs" / "stages"
+    stages = toy_root / "nbs" / "stages"
     stages.mkdir(parents=True)
     notebook = {"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
     (stages / "10_fitted.ipynb").write_text(json.dumps(notebook))
     shutil.copy(builtin_folder() / "nbs" / "stages" / "80_package.ipynb", stages)
-    (tmp_path / "settings.ini").write_text(SETTINGS)
-    shutil.copytree(given.model, tmp_path / "given" / "model")
+    (toy_root / "settings.ini").write_text(SETTINGS)
+    shutil.copytree(given.model, toy_root / "given" / "model")
     for name in ("schema", "encoder"):
-        (tmp_path / "given" / f"{name}.json").write_text(json.dumps(getattr(given, name)))
+        (toy_root / "given" / f"{name}.json").write_text(json.dumps(getattr(given, name)))
     for name, record in (("contract", given.contract), ("golden", given.golden), ("gate", GATE)):
-        (tmp_path / "given" / f"{name}.json").write_bytes(encode(record))
-    return tmp_path
+        (toy_root / "given" / f"{name}.json").write_bytes(encode(record))
+    return toy_root
 
 
 def mlnb(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -6,7 +6,6 @@ import pytest
 
 from mlnb.errors import ServingError
 from mlnb.methods.contracts.certificates import ParityCertificate
-from mlnb.serving.packaging.bento_stores import build_bento
 from mlnb.serving.packaging.bundles import Bundle, digest_tree
 from mlnb.serving.packaging.parity_certificate import start_verification, verify_bento
 from mlnb.serving.runtime.model_parts import read_record
@@ -38,17 +37,17 @@ def test_a_key_of_the_service_does_not_apply_to_its_parity_check(quick_bundle, q
     assert verify_bento(quick_bundle, quick, start_verification()).certificate.identical
 
 
-def test_one_bit_of_difference_is_named(altered, tmp_path):
+def test_one_bit_of_difference_is_named(altered, build, tmp_path):
     bundle = altered(family="linear").bundle(tmp_path / "service", name="altered")
     message = r"row 3, probabilities\.yes: found (\S+), expected (\S+)\. "
     with pytest.raises(ServingError, match=message) as caught:
-        verify_bento(bundle, build_bento(bundle), start_verification())
+        verify_bento(bundle, build(bundle), start_verification())
     returned, expected = map(float, re.search(message, str(caught.value)).groups())
     assert math.nextafter(returned, 1) == expected
     assert "must not be deployed" in str(caught.value)
 
 
-def test_a_model_changed_after_the_notebook_is_noticed(material, tmp_path):
+def test_a_model_changed_after_the_notebook_is_noticed(material, build, tmp_path):
     bundle = material("linear").bundle(tmp_path / "service", name="swapped")
     model = bundle.folder / "model" / "fitted" / "model.json"
     fitted = json.loads(model.read_text())
@@ -56,4 +55,4 @@ def test_a_model_changed_after_the_notebook_is_noticed(material, tmp_path):
     model.write_text(json.dumps(fitted))
     changed = Bundle.read(bundle.folder)
     with pytest.raises(ServingError, match="row 0, "):
-        verify_bento(changed, build_bento(changed), start_verification())
+        verify_bento(changed, build(changed), start_verification())
