@@ -32,7 +32,7 @@ run: $(READY)  ## run the pipeline on an example data set, or yours: ARGS="--dat
 	@$(BIN)/mlnb run $(ARGS)
 
 test: $(READY)  ## run the notebooks' cells, then pytest
-	$(BIN)/nbdev_test --n_workers 2 --do_print
+	$(BIN)/python scripts/notebook_tests.py
 	$(BIN)/python -m pytest -n 4 $(ARGS)
 
 coverage: $(READY)  ## run pytest with coverage measured; fails below the floor

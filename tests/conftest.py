@@ -1,14 +1,15 @@
 """What tests of several packages share."""
 
+import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before anything loads OpenMP: tests share the cores
 
+import fast_imports  # noqa: F401
 import pytest
 import toys
-import unused_modules  # noqa: F401 -- before anything imports jsonschema
 from example_run import Example
 from in_process import ReusedWorkers
 from shared import shared_folder
@@ -39,11 +40,34 @@ LONGEST = (
 )
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Let the garbage collector see what the tests make, and nothing that was there before."""
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Let each worker process begin with other files of a folder: it compiles them, the others load what it wrote."""
+    report = yield
+    if isinstance(collector, pytest.Directory):
+        worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+        first = len(report.result) * worker // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+        report.result = [*report.result[first:], *report.result[:first]]
+    return report
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files that take longest first; the order is otherwise as it was."""
+    """Put the files that take longest first, and the others in the order of their paths."""
     ranks = {str(Path(__file__).parent / name): rank for rank, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: ranks.get(str(item.path), len(ranks)))
+    items.sort(key=lambda item: (ranks.get(str(item.path), len(ranks)), item.path))
 
 
 def pytest_sessionfinish() -> None:

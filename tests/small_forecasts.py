@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from small_fits import QUICK
 
 from mlnb.codec import encode, replace
 from mlnb.methods.contracts.decisions import Decision, StepInterval
@@ -109,5 +110,4 @@ def make_forecaster(
 
 
 def _fit(family: str, X: np.ndarray, y: np.ndarray) -> Model:
-    more = {"rounds": 20} if family == "lightgbm" else {}
-    return fit_model(family, default_params(family) | more, X, y, "forecasting", threads=1)
+    return fit_model(family, default_params(family) | QUICK.get(family, {}), X, y, "forecasting", threads=1)

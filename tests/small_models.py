@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from small_fits import QUICK
 
 from mlnb.codec import encode
 from mlnb.methods.contracts.decisions import Beta, Decision, Isotonic, Sigmoid, Temperature, ValueInterval
@@ -133,7 +134,6 @@ def _choose(count: int, seed: int, names: set[str]) -> list[dict[str, Any]]:
 
 
 def _fit(family: str, X: np.ndarray, y: np.ndarray, task: str, classes: int, quantiles: bool) -> Model:
-    more = {"rounds": 20} if family in ("lightgbm", "lambdarank") else {}
-    more |= {"quantile_transform": True} if quantiles else {}
+    more = QUICK.get(family, {}) | ({"quantile_transform": True} if quantiles else {})
     groups = np.arange(len(X)) // 8 if task == "ranking" else None
     return fit_model(family, {**default_params(family), **more}, X, y, task, classes, threads=1, groups=groups)

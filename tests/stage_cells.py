@@ -180,12 +180,14 @@ def _without_display(tree: ast.Module) -> ast.Module:
 def _plots(render: bool) -> Iterator[None]:
     """Close plots when they are shown, and at the end; render them first where that is requested."""
     import matplotlib.pyplot as plt
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     def show(*_: Any, **__: Any) -> None:
         for number in plt.get_fignums() if render else ():
             figure = plt.figure(number)
             figure.set_layout_engine("none")  # half of the time, and no text is read for it that is not drawn
-            figure.savefig(io.BytesIO(), format="png", dpi=20)
+            figure.set_dpi(20)
+            FigureCanvasAgg(figure).draw()  # once; `savefig` draws for a layout first
         plt.close("all")
 
     with pytest.MonkeyPatch.context() as patch:

@@ -92,6 +92,7 @@ TASKS: dict[str, tuple[pd.DataFrame, dict[str, Any]]] = {
     "ranking": (searches(), {"problem.query": "search"}),
     "anomaly": (payments(), {}),
 }
+WITH_PLOTS = ("validate.plots", "explore.plots", "tune.plots", "train.plots", "evaluate.plots")
 COLUMN_PARAMETERS = ("problem.target", "problem.time", "problem.series", "problem.query")
 
 
@@ -102,7 +103,7 @@ def result(root: Path, task: str, names: dict[str, str], render: bool) -> tuple[
         root: A folder to be made.
         task: One of `TASKS`.
         names: The new name of each column.
-        render: Whether plots are rendered: names end in texts that matplotlib parses.
+        render: Whether there are plots, which are rendered: names end in texts that matplotlib parses.
     """
     table, stated = TASKS[task]
     root.mkdir()
@@ -112,6 +113,7 @@ def result(root: Path, task: str, names: dict[str, str], render: bool) -> tuple[
         if name in values:
             old = values[name]
             values[name] = [names[one] for one in old] if isinstance(old, list) else names[old]
+    values |= {} if render else dict.fromkeys(WITH_PLOTS, False)
     families = [] if task in ("ranking", "forecasting", "anomaly") else ["lightgbm"]
     cells = StageCells(root, render)
     cells.run({"ingest.data": "data.parquet", "tune.families": families, "explore.most": 9, **values})

@@ -25,7 +25,7 @@ stages = {stages}
 {profile}
 """
 
-# `python -m papermill`, without the module that `unused_modules` hides.
+# `python -m papermill`, without the module that `fast_imports` hides.
 HIDE = "import sys; sys.modules['rfc3987_syntax'] = None"
 PAPERMILL = (sys.executable, "-c", f"{HIDE}\nfrom papermill.cli import papermill\npapermill()")
 

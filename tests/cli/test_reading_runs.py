@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -14,14 +15,22 @@ from mlnb.engine.runs import open_run
 A, B, C = "20260314-091500-train-a1b2", "20260314-101500-train-c3d4", "20260314-111500-train-e5f6"
 
 
-@pytest.fixture
-def project(tmp_path, example, monkeypatch):
-    """Three runs: a good one, a better one, and one that failed in tuning."""
-    project = example.make_project(tmp_path / "titanic")
+@pytest.fixture(scope="module")
+def titanic(tmp_path_factory, example):
+    """A project with three runs: a good one, a better one, and one that failed in tuning."""
+    project = example.make_project(tmp_path_factory.mktemp("titanic"))
     (project.root / "settings.ini").write_text("[mlnb]\n[pipeline train]\nstages = problem\n")
     example.make_run(project, A)
     example.make_run(project, B, minute=20, score=0.91)
     example.make_run(project, C, minute=25, failed="tune")
+    return project.root
+
+
+@pytest.fixture
+def project(titanic, tmp_path, example, monkeypatch):
+    """A copy of the project."""
+    project = example.make_project(tmp_path / "titanic")
+    shutil.copytree(titanic, project.root, symlinks=True, dirs_exist_ok=True)
     monkeypatch.chdir(project.root)
     return project
 

@@ -28,14 +28,19 @@ def follow_imports(entry: Path, project: Path | None = None) -> dict[str, Path]:
 def follow_code(source: bytes, project: Path | None = None) -> dict[str, Path]:
     """Return the modules of mlnb and of the project that code imports, as `follow_imports`."""
     modules: dict[str, Path] = {}
+    seen: set[str] = set()
     waiting = [(source, "", False)]
     while waiting:
         for name in _imported_names(*waiting.pop()):
-            for target, file in _files_of(name, project):
-                if target not in modules:
-                    modules[target] = file
-                    package = ".".join(Path(target).parent.parts)
-                    waiting.append((file.read_bytes(), package, file.name == "__init__.py"))
+            parts = name.split(".")
+            for module in (".".join(parts[:depth]) for depth in range(1, len(parts) + 1)):  # its packages, and itself
+                if module in seen:
+                    continue
+                seen.add(module)
+                if file := _file_of(module, project):
+                    target = file.relative_to(HERE if parts[0] == PACKAGE else project or HERE)
+                    modules[target.as_posix()] = file
+                    waiting.append((file.read_bytes(), ".".join(target.parent.parts), file.name == "__init__.py"))
     return dict(sorted(modules.items()))
 
 
@@ -72,13 +77,10 @@ def _find_imports(source: bytes, package: str, lazy: bool) -> Iterator[str]:
             waiting.extend(ast.iter_child_nodes(node))
 
 
-def _files_of(name: str, project: Path | None) -> Iterator[tuple[str, Path]]:
-    """Yield relative path and file of what importing a module runs: the `__init__` of its packages, and itself."""
-    parts = name.split(".")
-    root = HERE if parts[0] == PACKAGE else project
-    for depth in range(1, len(parts) + 1 if root else 0):
-        folder = Path(*parts[:depth])
-        for path in (folder / "__init__.py", folder.with_suffix(".py")):
-            if root and (root / path).is_file():
-                yield path.as_posix(), root / path
-                break
+def _file_of(module: str, project: Path | None) -> Path | None:
+    """Return the file of a module of mlnb or of the project, which is its `__init__` if it is a package."""
+    parts = module.split(".")
+    if (root := HERE if parts[0] == PACKAGE else project) is None:
+        return None
+    folder = root.joinpath(*parts)
+    return next((path for path in (folder / "__init__.py", folder.with_suffix(".py")) if path.is_file()), None)

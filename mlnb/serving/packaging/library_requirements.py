@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import PackageMetadata, PackageNotFoundError, metadata
 from pathlib import Path
 from typing import Any
 
@@ -88,9 +88,10 @@ def pin(names: Iterable[str]) -> str:
     Raises:
         MissingExtra: one of `names` is not installed.
     """
-    direct = [_pinned(name) for name in sorted(names)]
-    needed = sorted(set(_closure(names)) - {canonicalize_name(name) for name in names})
-    lines = [IMPORTED, *direct, NEEDED, *(_pinned(name) for name in needed)]
+    installed = _Installed()
+    direct = [installed.pinned(name) for name in sorted(names)]
+    needed = sorted(installed.closure(names) - {canonicalize_name(name) for name in names})
+    lines = [IMPORTED, *direct, NEEDED, *(installed.pinned(name) for name in needed)]
     return "\n".join(lines) + "\n"
 
 
@@ -113,31 +114,47 @@ def add_hashes(requirements: str) -> tuple[str, list[str]]:
     return "\n".join(hashed) + "\n", [pin for pin in pins if pin not in digests_by_pin]
 
 
-def _pinned(name: str) -> str:
-    try:
-        return f"{canonicalize_name(name)}=={distribution(name).version}"
-    except PackageNotFoundError:
-        raise MissingExtra(f"{name} is not installed, and the service needs it: pip install {name}") from None
+class _Installed:
+    """The libraries that are installed here; each file of metadata is read once."""
 
+    def __init__(self) -> None:
+        self._metadata: dict[str, PackageMetadata | None] = {}
 
-def _closure(names: Iterable[str]) -> set[str]:
-    """Return the canonical names of the libraries and of all their dependencies here, extras included."""
-    waiting = [(canonicalize_name(name), "") for name in names]
-    seen, installed = set(waiting), set[str]()
-    while waiting:
-        name, extra = waiting.pop()
-        try:
-            required = distribution(name).requires or []
-        except PackageNotFoundError:
-            continue
-        installed.add(name)
-        for text in required:
-            requirement = Requirement(text)
-            if requirement.marker is not None and not requirement.marker.evaluate({"extra": extra}):
+    def metadata(self, name: str) -> PackageMetadata | None:
+        """Return the metadata of a library; None: it is not installed."""
+        if name not in self._metadata:
+            try:
+                self._metadata[name] = metadata(name)
+            except PackageNotFoundError:
+                self._metadata[name] = None
+        return self._metadata[name]
+
+    def pinned(self, name: str) -> str:
+        """Return a library with its version, as a line of a requirements.txt.
+
+        Raises:
+            MissingExtra: it is not installed.
+        """
+        if (stated := self.metadata(canonicalize_name(name))) is None:
+            raise MissingExtra(f"{name} is not installed, and the service needs it: pip install {name}")
+        return f"{canonicalize_name(name)}=={stated['Version']}"
+
+    def closure(self, names: Iterable[str]) -> set[str]:
+        """Return the canonical names of the libraries and of all their dependencies here, extras included."""
+        waiting = [(canonicalize_name(name), "") for name in names]
+        seen, installed = set(waiting), set[str]()
+        while waiting:
+            name, extra = waiting.pop()
+            if (stated := self.metadata(name)) is None:
                 continue
-            for wanted in ("", *requirement.extras):
-                item = (canonicalize_name(requirement.name), wanted)
-                if item not in seen:
-                    seen.add(item)
-                    waiting.append(item)
-    return installed
+            installed.add(name)
+            for text in stated.get_all("Requires-Dist", []):
+                requirement = Requirement(text)
+                if requirement.marker is not None and not requirement.marker.evaluate({"extra": extra}):
+                    continue
+                for wanted in ("", *requirement.extras):
+                    item = (canonicalize_name(requirement.name), wanted)
+                    if item not in seen:
+                        seen.add(item)
+                        waiting.append(item)
+        return installed

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from small_fits import QUICK
 
 from mlnb.methods.models.embedding_choice import CHOOSING, EMBEDDED, EMBEDDINGS, WITH, WITHOUT
 from mlnb.methods.models.fitted_models import predict
@@ -22,7 +23,7 @@ def make_rows(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize(("family", "task"), [*((family, "binary") for family in CHOOSING), ("linear", "regression")])
 def test_a_model_without_embeddings_ignores_their_columns(family: str, task: str) -> None:
     X, y = make_rows(120, 0)
-    few = {"lightgbm": {"rounds": 20, "bags": 2}, "linear": {"quantile_transform": 1}}.get(family, {})
+    few = QUICK.get(family, {}) | {"lightgbm": {"bags": 2}, "linear": {"quantile_transform": 1}}.get(family, {})
     params = default_params(family) | few | {EMBEDDED: COLUMNS, EMBEDDINGS: WITHOUT}
     classes, metric = (2, "roc_auc") if task == "binary" else (0, "rmse")
     model = fit_model(family, params, X, y, task, classes, metric, threads=1)

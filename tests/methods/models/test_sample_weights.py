@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from small_fits import QUICK
 
 from mlnb.errors import DataError
 from mlnb.methods.calibration.conformal_intervals import check_interval, fit_interval
@@ -70,11 +71,15 @@ def test_weight_two_is_a_row_twice(task, family, params, tolerance):
     np.testing.assert_allclose(predict(weighted, X), predict(repeated, X), rtol=tolerance, atol=tolerance)
 
 
+def quick_params(family):
+    return default_params(family) | QUICK.get(family, {})
+
+
 @pytest.mark.parametrize("family", ["random_forest", "extra_trees", "hist_gradient_boosting", "mlp", "knn"])
 def test_every_other_family_uses_weights(family):
     heavy = np.where(CODES == 1, 20.0, 1.0)
     plain, weighted = (
-        predict(fit_model(family, default_params(family), X, CODES, "binary", 2, weights=w, counts=w), X)[:, 1].mean()
+        predict(fit_model(family, quick_params(family), X, CODES, "binary", 2, weights=w, counts=w), X)[:, 1].mean()
         for w in (None, heavy)
     )
     assert weighted > plain
@@ -169,7 +174,7 @@ def test_the_scale_of_relative_weights_changes_nothing(family, factor):
         encoder = Encoder.fit({"x": table["x"].to_numpy()}, schema)
         learned = training_examples.learn_examples(contract, schema, encoder, table)
         given = {"weights": learned.weights, "counts": learned.weights}
-        fitted = fit_model(family, default_params(family), learned.X, learned.y, "binary", 2, **given)
+        fitted = fit_model(family, quick_params(family), learned.X, learned.y, "binary", 2, **given)
         predictions.append(predict(fitted, learned.X))
         assert np.ptp(predictions[-1][:, 1]) > 0.1, "nothing was learned"
     np.testing.assert_allclose(*predictions, rtol=1e-6, atol=1e-6)

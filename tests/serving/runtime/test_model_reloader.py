@@ -8,11 +8,17 @@ import pytest
 from mlnb.serving.runtime.model_reloader import LoadedModel, ModelReloader, find_model
 
 
+@pytest.fixture(scope="module")
+def bundles(material, tmp_path_factory):
+    """The bundles of two fits of the same problem."""
+    folder = tmp_path_factory.mktemp("bundles")
+    return material().bundle(folder / "one").folder, material("linear").bundle(folder / "other", name="other").folder
+
+
 @pytest.fixture
-def models(material, tmp_path):
+def models(bundles, tmp_path):
     """Model folders: the one in use, another fit of the same problem, and ways to be wrong."""
-    one = material().bundle(tmp_path / "one").folder / "model"
-    other = material("linear").bundle(tmp_path / "other", name="other").folder / "model"
+    one, other = (shutil.copytree(bundle, tmp_path / bundle.name) / "model" for bundle in bundles)
 
     def spoiled(name, file, change):
         folder = tmp_path / name
