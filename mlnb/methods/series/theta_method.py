@@ -116,7 +116,7 @@ def forecast_tsb(windows: np.ndarray) -> np.ndarray:
         squares = squares + error * error
         size = np.where(some, size + alphas * (values - size), size)
         chance = np.where(there, chance + alphas * (some - chance), chance)
-    squares = squares.reshape(len(windows), -1)
-    best = np.argmin(np.where(np.isnan(squares), np.inf, squares), axis=1)
+    errors = squares.reshape(len(windows), -1)
+    best = np.argmin(np.where(np.isnan(errors), np.inf, errors), axis=1)
     rows = np.arange(len(windows))
     return np.asarray(chance[rows, best % count] * size[rows, best // count])

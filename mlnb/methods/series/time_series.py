@@ -106,8 +106,8 @@ def build_histories(
         raise DataError(f"found {count} rows without a timestamp in {time!r}, expected a date in every row")
     names, codes = series_codes(arrays, keys)
     series = sorted(names)
-    place = {key: code for code, key in enumerate(series)}
-    codes = np.array([place[key] for key in names], dtype=np.int64)[codes]
+    index = {key: code for code, key in enumerate(series)}
+    codes = np.array([index[key] for key in names], dtype=np.int64)[codes]
     periods = frequency.periods(seconds)
     order = np.lexsort((seconds, periods, codes))
     codes, periods, values = codes[order], periods[order], np.where(np.isfinite(values), values, np.nan)[order]
@@ -158,7 +158,7 @@ def series_codes(arrays: Mapping[str, np.ndarray], keys: Sequence[str]) -> tuple
 
 def _texts(values: np.ndarray) -> list[str]:
     """Return the values of a key column as texts (n,)."""
-    listed = values.tolist()
+    listed: list[str] = values.tolist()
     if set(map(type, listed)) <= {str}:
         return listed
     return ["" if value is None else str(value) for value in listed]

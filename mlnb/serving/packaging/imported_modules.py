@@ -28,9 +28,12 @@ def follow_imports(entry: Path, project: Path | None = None) -> dict[str, Path]:
 def follow_code(source: bytes, project: Path | None = None) -> dict[str, Path]:
     """Return the modules of mlnb and of the project that code imports, as `follow_imports`."""
     modules: dict[str, Path] = {}
+    names: set[str] = set()
     waiting = [(source, "", False)]
     while waiting:
-        for name in _imported_names(*waiting.pop()):
+        new = [name for name in _imported_names(*waiting.pop()) if name not in names]
+        names.update(new)
+        for name in new:
             for target, file in _files_of(name, project):
                 if target not in modules:
                     modules[target] = file
@@ -69,7 +72,13 @@ def _find_imports(source: bytes, package: str, lazy: bool) -> Iterator[str]:
             yield module
             yield from (f"{module}.{alias.name}" for alias in node.names)
         elif not (lazy and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
-            waiting.extend(ast.iter_child_nodes(node))
+            waiting.extend(_inner_statements(node))
+
+
+def _inner_statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the statements inside one: an import is never part of an expression, and there are many of those."""
+    for field in ("body", "handlers", "orelse", "finalbody", "cases"):
+        yield from getattr(node, field, ())
 
 
 def _files_of(name: str, project: Path | None) -> Iterator[tuple[str, Path]]:
