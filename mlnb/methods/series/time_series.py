@@ -8,6 +8,7 @@ __all__ = ['LONGEST', 'ForecastSpec', 'History', 'build_histories', 'series_code
 # %% ../../../nbs/methods/series/time_series.ipynb #c03
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -158,7 +159,7 @@ def series_codes(arrays: Mapping[str, np.ndarray], keys: Sequence[str]) -> tuple
 
 def _texts(values: np.ndarray) -> list[str]:
     """Return the values of a key column as texts (n,)."""
-    listed: list[str] = values.tolist()
+    listed: list[Any] = values.tolist()
     if set(map(type, listed)) <= {str}:
         return listed
     return ["" if value is None else str(value) for value in listed]
