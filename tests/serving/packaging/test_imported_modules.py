@@ -55,7 +55,8 @@ def test_imports_inside_any_statement_are_followed(tmp_path):
     service = (
         "try:\n    import churn.a\nexcept ImportError:\n    import churn.b\nelse:\n    import churn.c\n"
         "finally:\n    import churn.d\nmatch 1:\n    case 1:\n        import churn.e\n"
-        "class K:\n    async def f(self):\n        async with x:\n            while True:\n                import churn.g\n"
+        "class K:\n    async def f(self):\n        async with x:\n"
+        "            while True:\n                import churn.g\n"
         "if x:\n    pass\nelif y:\n    import churn.h\n"
     )
     root = write(tmp_path, service=service, churn__init="", **{f"churn__{name}": "" for name in "abcdegh"})
