@@ -21,6 +21,7 @@ HERE = Path(__file__).resolve().parent
 TABLE = {
     "kernels": ["--quick", "--rounds", "5"],
     "nothing_to_do": [],
+    "forecast_requests": [],
     "serving": ["--mixed", "0"],
     "million": [],
     "batch": ["--rows", "10000000", "--family", "lightgbm"],

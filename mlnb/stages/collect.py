@@ -44,7 +44,7 @@ def read_trained_schema(path: str) -> Schema:
 
 
 def format_provenance(schema: Schema) -> dict[str, object]:
-    """Return layout, formats and codes of the champion's source, as fields of `provenance`: the challenger keeps them.
+    """Return layout, formats, codes and identifiers of the champion's source: `provenance` for its challenger.
 
     Args:
         schema: of the champion's run.
@@ -54,6 +54,8 @@ def format_provenance(schema: Schema) -> dict[str, object]:
     }
     if coded := [column.name for column in schema.columns if _has_codes(column)]:
         described["categories"] = coded
+    if identifiers := [column.name for column in schema.columns if column.role == "identifier"]:
+        described["identifiers"] = identifiers
     return described if schema.layout is None else {**described, "layout": to_json(schema.layout)}
 
 

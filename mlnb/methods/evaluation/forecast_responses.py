@@ -19,7 +19,7 @@ from ..contracts.responses import ForecastResponse, Interval, RowProblem
 from ..decisions.step_intervals import bound_steps
 from ..series.calendars import stamp_text
 from ..tables.columns import Schema, to_arrays
-from ..series.time_series import History, series_names
+from ..series.time_series import History, series_codes
 from ..models.fitted_models import Model, predict
 from ..series.forecast_windows import Fan, Windows
 
@@ -45,8 +45,10 @@ def find_history_problems(
     present = np.isfinite(arrays[encoder.target])
     codes, periods = codes[present], periods[present]
     recent = periods > _last_periods(codes, periods, len(index))[codes] - encoder.width
-    different = np.unique(np.column_stack([codes[recent], periods[recent]]), axis=0)
-    counts = np.bincount(different[:, 0], minlength=len(index)).tolist()
+    codes, periods = codes[recent], periods[recent]
+    offsets = periods - periods.min() if len(periods) else periods
+    span = int(offsets.max(initial=0)) + 1
+    counts = np.bincount(np.unique(codes * span + offsets) // span, minlength=len(index)).tolist()
     for key, count in zip(index, counts, strict=True):
         if count < encoder.least:
             name = f" of the series {', '.join(key)}" if key else ""
@@ -58,11 +60,9 @@ def find_history_problems(
 
 def _read_keys(
     arrays: Mapping[str, np.ndarray], encoder: Windows
-) -> tuple[dict[tuple[str, ...], int], np.ndarray, np.ndarray]:
-    """Return the code of each key of a series, in the order of the rows; and code and period of each row (n,)."""
-    index: dict[tuple[str, ...], int] = {}
-    codes = [index.setdefault(key, len(index)) for key in series_names(arrays, encoder.keys)]
-    return index, np.array(codes, dtype=np.int64), encoder.frequency.periods(arrays[encoder.time])
+) -> tuple[list[tuple[str, ...]], np.ndarray, np.ndarray]:
+    """Return the keys of the series, in the order of the rows; and code and period of each row (n,)."""
+    return *series_codes(arrays, encoder.keys), encoder.frequency.periods(arrays[encoder.time])
 
 
 def _last_periods(codes: np.ndarray, periods: np.ndarray, count: int) -> np.ndarray:
@@ -110,15 +110,16 @@ def build_responses(
         decision: its interval is applied, if there is one.
     """
     values = (fan.level + fan.scale * prediction).tolist()
-    timestamps = encoder.frequency.stamps(fan.period).tolist()
+    periods, spot = np.unique(fan.period, return_inverse=True)
+    stamps = [stamp_text(each, encoder.frequency) for each in encoder.frequency.stamps(periods).tolist()]
+    timestamps = [stamps[at] for at in spot.tolist()]
     intervals: list[Interval | None] = [None] * len(values)
     if isinstance(decision.interval, StepInterval):
         ends = fan.level[:, None] + fan.scale[:, None] * bound_steps(prediction, fan.X, decision.interval)
         intervals = [Interval(low=low, high=high) for low, high in ends.tolist()]
     responses = []
-    for value, interval, timestamp, index in zip(values, intervals, timestamps, fan.series.tolist(), strict=True):
+    for value, interval, time, index in zip(values, intervals, timestamps, fan.series.tolist(), strict=True):
         series = dict(zip(encoder.keys, histories[index].key, strict=True))
-        time = stamp_text(timestamp, encoder.frequency)
         responses.append(ForecastResponse(time=time, series=series, prediction=value, interval=interval))
     return responses
 
@@ -159,8 +160,11 @@ def find_zone(timestamps: Sequence[Any]) -> timezone | None:
     Args:
         timestamps: as they were sent.
     """
-    texts = [text.strip() for text in timestamps if isinstance(text, str) and text.strip()]
-    ends = [datetime.fromisoformat(text) for text in (texts[:1] + texts[-1:]) if len(text) > 10]
+    given = (
+        next((text.strip() for text in way if isinstance(text, str) and text.strip()), "")
+        for way in (timestamps, reversed(timestamps))
+    )
+    ends = [datetime.fromisoformat(text) for text in given if len(text) > 10]
     offset = ends[-1].utcoffset() if len(ends) == 2 and ends[0].tzinfo is not None else None
     return None if offset is None else timezone(offset)
 

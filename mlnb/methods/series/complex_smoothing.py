@@ -100,9 +100,9 @@ def forecast_ces(windows: np.ndarray, season: int, horizon: int) -> np.ndarray:
     more, further = (np.array([each]) for each in zip(*pairs, strict=True))
     real = real + more
     growth = growth + further * np.maximum(np.abs(growth), LEAST_CHANGE / NEAR_GROWTH)
-    real, growth = _choose(_run(windows, season, real, growth)[1], (real, growth))
-    state, _ = _run(windows, season, real, growth)
-    levels, potentials, out = list(state.levels), list(state.potentials), np.empty((n, horizon))
+    state, squares = _run(windows, season, real, growth)
+    real, growth, *parts = _choose(squares, (real, growth, *state.levels, *state.potentials))
+    levels, potentials, out = parts[:season], parts[season:], np.empty((n, horizon))
     for step in range(1, horizon + 1):
         position = -step % season
         level, potential = levels[position], potentials[position]

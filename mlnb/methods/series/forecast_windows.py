@@ -18,7 +18,7 @@ from ..contracts.problems import ProblemContract
 from .calendars import Frequency, calendar, calendar_names
 from ..tables.columns import Column, Schema
 from ..encoding.table_encoder import Encoder
-from .time_series import History, build_histories, series_names
+from .time_series import History, build_histories, series_codes
 from .lag_features import CYCLES, MEMORIES, SHAPE, choose_shape, fill_gaps, look_back, seasonal_scale
 from .local_forecasts import LOCAL, local_forecasts
 
@@ -190,7 +190,10 @@ class Windows:
             histories: the series.
             origins: for each history: the number of periods before each origin [1..].
         """
-        return [ahead for *_, ahead in self._read(histories, origins)]
+        out: list[np.ndarray] = []
+        for block, _, _, ahead in self._read(histories, origins):
+            out += np.split(ahead, np.cumsum([len(each) for each in origins[block]])[:-1])
+        return out
 
     def transform(
         self, histories: Sequence[History], origins: Sequence[np.ndarray], local: Sequence[np.ndarray] | None = None
@@ -202,8 +205,8 @@ class Windows:
             origins: for each history: the number of periods before each origin [1..].
             local: from `forecast_locally`; None: computed here.
         """
-        given = enumerate(zip(histories, origins, self._read(histories, origins, local), strict=True))
-        parts = [self._fan(h, np.asarray(o, np.int64), i, *each) for i, (h, o, each) in given if len(o)]
+        read = self._read(histories, origins, local)
+        parts = [self._fan(histories, origins, block, *each) for block, *each in read if any(map(len, origins[block]))]
         if not parts:
             return Fan(np.zeros((0, len(self.names))), *(np.zeros(0) for _ in range(3)), *[np.zeros(0, np.int64)] * 3)
         return Fan(*(np.concatenate([getattr(p, name) for p in parts]) for name in Fan.__dataclass_fields__))
@@ -217,8 +220,8 @@ class Windows:
 
     def _read(
         self, histories: Sequence[History], origins: Sequence[np.ndarray], local: Sequence[np.ndarray] | None = None
-    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Yield what precedes the origins of each history; of many histories at once, in blocks that fit into memory.
+    ) -> Iterator[tuple[slice, np.ndarray, np.ndarray, np.ndarray]]:
+        """Yield what precedes the origins of some histories at a time, in blocks that fit into memory.
 
         Args:
             histories: the series.
@@ -226,8 +229,8 @@ class Windows:
             local: from `forecast_locally`; None: computed here.
 
         Yields:
-            periods before each origin with gaps filled (n, reach), share of known ones (n,), forecasts of the local
-            models in the target's unit (n, horizon, models).
+            which histories; periods before each of their origins with gaps filled (n, reach); share of known ones (n,);
+            forecasts of the local models in the target's unit (n, horizon, models).
         """
         block = (np.cumsum([0, *map(len, origins)])[:-1] // BLOCK).tolist()  # of each history
         chosen = [LOCAL.index(name) for name in self.local]
@@ -238,38 +241,42 @@ class Windows:
             windows = [
                 np.lib.stride_tricks.sliding_window_view(v, self.reach)[np.asarray(o, np.int64)] for v, o in pairs
             ]
-            ends = np.cumsum([len(each) for each in windows])[:-1]
             window = np.concatenate(windows)
             share = np.cumsum(np.isfinite(window[:, -self.width :]), axis=1)[:, -1] / self.width
             fill_gaps(window, self.season)
             if local is not None:
-                ahead = local[some]
+                ahead = np.concatenate(local[some])
             elif chosen:
-                ahead = np.split(local_forecasts(window, self.season, self.horizon)[:, :, chosen], ends)
+                ahead = local_forecasts(window, self.season, self.horizon)[:, :, chosen]
             else:
-                ahead = np.split(np.empty((len(window), self.horizon, 0)), ends)
-            yield from zip(np.split(window, ends), np.split(share, ends), ahead, strict=True)
+                ahead = np.empty((len(window), self.horizon, 0))
+            yield some, window, share, ahead
 
     def _fan(
         self,
-        history: History,
-        origins: np.ndarray,
-        index: int,
+        histories: Sequence[History],
+        origins: Sequence[np.ndarray],
+        block: slice,
         window: np.ndarray,
         share: np.ndarray,
         local: np.ndarray,
     ) -> Fan:
-        """Return the examples of one history with at least one origin; the last arguments are from `_read`."""
-        n, h, width, season = len(origins), self.horizon, self.width, self.season
-        scale, mean = self._size(history)
+        """Return the examples of some histories with at least one origin; the last arguments are from `_read`."""
+        n, h, width, season = len(window), self.horizon, self.width, self.season
+        some, counts = histories[block], [len(each) for each in origins[block]]
+        of = np.repeat(np.arange(len(some)), counts)  # history of each origin
+        sizes = [self._size(each) if count else (1.0, 0.0) for each, count in zip(some, counts, strict=True)]
+        scale, mean = np.array(sizes)[of].T[:, :, None]
+        cut = np.concatenate([np.asarray(each, np.int64) for each in origins[block]])
         newest = window[:, : -width - 1 : -1]
         available = np.isfinite(newest[:, :season])
         level = (
             np.cumsum(np.where(available, newest[:, :season], 0.0), axis=1)[:, -1] / np.cumsum(available, axis=1)[:, -1]
         )
-        recent = np.ascontiguousarray((newest - level[:, None]) / scale)
+        level = level[:, None]
+        recent = np.ascontiguousarray((newest - level) / scale)
         steps = np.arange(1, h + 1)
-        targets = origins[:, None] - 1 + steps  # places of the targets in the history (n, h)
+        targets = cut[:, None] - 1 + steps  # indices of the targets in their histories (n, h)
         X = np.empty((n, h, len(self.names)))
         X[:, :, 0] = steps
         back = season * -(-steps // season) - steps  # newest value at the target's place in the cycle
@@ -279,41 +286,46 @@ class Windows:
         total = sum(np.where(u, v, 0.0) for u, v in zip(used, cycles, strict=True))
         X[:, :, NAIVE] = naive
         X[:, :, 2] = np.where(used.any(axis=0), total / np.maximum(used.sum(axis=0), 1), naive)
-        periods = history.first + targets
+        periods = np.array([each.first for each in some])[of][:, None] + targets
         timestamps, spot = np.unique(periods, return_inverse=True)
         dates = calendar(self.frequency.stamps(timestamps), self.frequency, self.learned["holidays"])
         past = look_back(recent, self.learned["lags"], self.learned["spans"])
         past, X[:, :, 3 : 3 + len(MEMORIES)] = past[:, : -len(MEMORIES)], past[:, None, -len(MEMORIES) :]
         start = 3 + len(MEMORIES)
-        ahead = (local - level[:, None, None]) / scale
+        ahead = (local - level[:, :, None]) / scale[:, :, None]
         X[:, :, start : start + len(self.local)] = np.where(np.isfinite(ahead), ahead, naive[:, :, None])
         start, at = start + len(self.local), start + len(self.local) + dates.shape[1]
         X[:, :, start:at] = dates[spot.reshape(n, h)]
-        past = np.concatenate([past, ((level - mean) / scale)[:, None], share[:, None]], axis=1)
+        past = np.concatenate([past, (level - mean) / scale, share[:, None]], axis=1)
         X[:, :, at : at + past.shape[1]] = past[:, None]
         at += past.shape[1]
-        for encoder, indices in ((self.ahead, targets), (self.behind, np.repeat(origins[:, None] - 1, h, axis=1))):
+        for encoder, indices in ((self.ahead, targets), (self.behind, np.repeat(cut[:, None] - 1, h, axis=1))):
             if encoder is not None:
-                encoded = encoder.transform(self._columns(encoder, history, indices.ravel()))
+                encoded = encoder.transform(self._columns(encoder, some, np.repeat(of, h), indices.ravel()))
                 X[:, :, at : at + encoded.shape[1]] = encoded.reshape(n, h, -1)
                 at += encoded.shape[1]
         X[~np.isfinite(X)] = np.nan
-        values = np.concatenate([history.values, np.full(h, np.nan)])
-        y = (values[targets] - level[:, None]) / scale
-        flat = [np.repeat(level, h), np.full(n * h, scale), np.full(n * h, index), periods.ravel(), np.tile(steps, n)]
+        starts, values = _join([each.values for each in some], np.full(h, np.nan))
+        y = (values[starts[of][:, None] + targets] - level) / scale
+        series = np.repeat(of + block.start, h)
+        flat = [np.repeat(level, h), np.repeat(scale, h), series, periods.ravel(), np.tile(steps, n)]
         return Fan(X.reshape(n * h, -1), y.ravel(), *flat)
 
-    def _columns(self, encoder: Encoder, history: History, indices: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the columns that an encoder reads, at some indices of a history; missing beyond its end."""
+    def _columns(
+        self, encoder: Encoder, histories: Sequence[History], of: np.ndarray, indices: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Return the columns that an encoder reads, at some indices of histories `of`; missing beyond their ends."""
         out = {}
         for codec in encoder.codecs:
             if codec.column in self.keys:
-                value = history.key[self.keys.index(codec.column)] or None
-                out[codec.column] = np.full(len(indices), value, dtype=object)
+                at = self.keys.index(codec.column)
+                out[codec.column] = np.array([each.key[at] or None for each in histories], dtype=object)[of]
                 continue
-            column = history.columns[codec.column]
-            missing = np.array([None if column.dtype == object else np.nan], dtype=column.dtype)
-            out[codec.column] = np.concatenate([column, missing])[np.minimum(indices, len(column))]
+            columns = [each.columns[codec.column] for each in histories]
+            missing = np.array([None if columns[0].dtype == object else np.nan], dtype=columns[0].dtype)
+            starts, joined = _join(columns, missing)
+            lengths = np.array([len(each) for each in columns])
+            out[codec.column] = joined[starts[of] + np.minimum(indices, lengths[of])]
         return out
 
     def to_json(self) -> dict[str, Any]:
@@ -324,6 +336,12 @@ class Windows:
     def from_json(cls, values: Mapping[str, Any]) -> "Windows":
         """Return the encoder that `to_json` wrote: the same examples for the same rows, bit for bit."""
         return cls(values)
+
+
+def _join(parts: Sequence[np.ndarray], end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return where each part starts in the joined array, and that array: the parts, each followed by `end`."""
+    lengths = [len(part) + len(end) for part in parts]
+    return np.cumsum([0, *lengths])[:-1], np.concatenate([each for part in parts for each in (part, end)])
 
 
 def _values_within(history: History, width: int) -> int:

@@ -134,28 +134,28 @@ def forecast_holt_winters(windows: np.ndarray, season: int, horizon: int, multip
     seasonal = ((count > 2 * season) & (season > 1)).astype(np.float64)[:, None]
     ones = np.ones((n, 1))
 
-    def squared(alpha: np.ndarray, ratio: np.ndarray, gamma: np.ndarray, phi: np.ndarray) -> np.ndarray:
+    def fit(alpha: np.ndarray, ratio: np.ndarray, gamma: np.ndarray, phi: np.ndarray) -> tuple[State, np.ndarray]:
         parameters = Parameters(alpha, alpha * ratio, (1.0 - alpha) * gamma, phi)
-        return _fit(windows, indices, parameters, multiplicative)[1]
+        return _fit(windows, indices, parameters, multiplicative)
 
     pairs = [(alpha, gamma) for alpha in ALPHAS for gamma in (GAMMAS if season > 1 else GAMMAS[:1])]
     alpha, gamma = (ones * np.array(each) for each in zip(*pairs, strict=True))
     gamma = gamma * seasonal
     steady = [np.full(alpha.shape, each) for each in FIRST_TREND]
-    alpha, gamma = _choose(squared(alpha, steady[0], gamma, steady[1]), (alpha, gamma))
+    alpha, gamma = _choose(fit(alpha, steady[0], gamma, steady[1])[1], (alpha, gamma))
     ratio, phi = (ones * np.array(each) for each in zip(*TRENDS, strict=True))
     cost = 1.0 + TREND_COST * (ratio > 0) / np.maximum(count, 8)[:, None]
     wide = np.ones((1, len(TRENDS)))
-    ratio, phi = _choose(squared(alpha * wide, ratio, gamma * wide, phi) * cost, (ratio, phi))
+    ratio, phi = _choose(fit(alpha * wide, ratio, gamma * wide, phi)[1] * cost, (ratio, phi))
     pairs = [(a, g) for a in NEAR for g in (NEAR if season > 1 else (0.0,))]
     more, further = (np.array([each]) for each in zip(*pairs, strict=True))
     alpha = np.minimum(np.maximum(alpha + more, 0.01), 0.99)
     gamma = np.minimum(np.maximum(gamma + further * (2.0 * np.maximum(gamma, 0.3)), 0.0), 0.95) * seasonal
     wide = np.ones((1, len(pairs)))
     ratio, phi = ratio * wide, phi * wide
-    alpha, ratio, gamma, phi = _choose(squared(alpha, ratio, gamma, phi), (alpha, ratio, gamma, phi))
-    parameters = Parameters(alpha, alpha * ratio, (1.0 - alpha) * gamma, phi)
-    return extrapolate(_fit(windows, indices, parameters, multiplicative)[0], phi, horizon, multiplicative)
+    state, squares = fit(alpha, ratio, gamma, phi)
+    level, trend, phi, *cycle = _choose(squares, (state.level, state.trend, phi, *state.cycle))
+    return extrapolate(State(level, trend, cycle), phi, horizon, multiplicative)
 
 
 def extrapolate(state: State, phi: np.ndarray, horizon: int, multiplicative: bool) -> np.ndarray:

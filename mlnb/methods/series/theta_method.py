@@ -20,7 +20,7 @@ DEMAND_ALPHAS = (0.02, 0.05, 0.1, 0.2, 0.4)
 
 
 class ThetaState(NamedTuple):
-    """Level, mean, intercept and slope of the line, and the power of 1 - alpha, each (n, k)."""
+    """Level (n, k); mean, intercept and slope of the line, each (n, 1); and the power of 1 - alpha (n, k)."""
 
     level: np.ndarray
     mean: np.ndarray
@@ -50,7 +50,7 @@ def update(state: ThetaState, values: np.ndarray, count: np.ndarray, alpha: np.n
         count: number of values with this one (n, 1) [1..].
         alpha: smoothing parameter of the level.
     """
-    level = alpha * values + (1.0 - alpha) * state.level
+    level = alpha * values + (1.0 - alpha) * state.level  # the line is the same for all k: its parts stay (n, 1)
     slope = ((count - 2.0) * state.slope + 6.0 * (values - state.mean) / count) / (count + 1.0)
     slope = np.where(count > 1, slope, 0.0)
     mean = ((count - 1.0) * state.mean + values) / count
@@ -71,8 +71,8 @@ def forecast_theta(windows: np.ndarray, horizon: int) -> np.ndarray:
     alpha, theta = (np.array([each]) for each in zip(*pairs, strict=True))
     weight = 1.0 - 1.0 / theta
     start = np.take_along_axis(windows, np.minimum(first, width - 1)[:, None], axis=1)
-    zeros = np.zeros((n, len(pairs)))
-    state, squares = ThetaState(zeros + start, zeros, zeros, zeros, zeros + 1.0), zeros
+    zeros, line = np.zeros((n, len(pairs))), np.zeros((n, 1))
+    state, squares = ThetaState(zeros + start, line, line, line, zeros + 1.0), zeros
     for at in range(int(first.min(initial=width)), width):
         values, count = windows[:, at : at + 1], (at - first + 1)[:, None]
         present = np.isfinite(values)
@@ -83,7 +83,8 @@ def forecast_theta(windows: np.ndarray, horizon: int) -> np.ndarray:
             later = ThetaState(*(np.where(present, new, old) for new, old in zip(later, state, strict=True)))
         state = later
     best = np.argmin(np.where(np.isnan(squares), np.inf, squares), axis=1)[:, None]
-    state = ThetaState(*(np.take_along_axis(part, best, axis=1) for part in state))
+    level, power = (np.take_along_axis(part, best, axis=1) for part in (state.level, state.power))
+    state = state._replace(level=level, power=power)
     alpha, weight = (np.take_along_axis(each + zeros, best, axis=1) for each in (alpha, weight))
     out = np.empty((n, horizon))
     for step in range(1, horizon + 1):
@@ -101,19 +102,21 @@ def forecast_tsb(windows: np.ndarray) -> np.ndarray:
     """
     present = np.isfinite(windows)
     demand = present & (windows != 0)
-    pairs = [(size, chance) for size in DEMAND_ALPHAS for chance in DEMAND_ALPHAS]
-    by_size, by_chance = (np.array([each]) for each in zip(*pairs, strict=True))
+    alphas, count = np.array([DEMAND_ALPHAS]), len(DEMAND_ALPHAS)
     number = np.cumsum(demand, axis=1)[:, -1:]
     mean = np.cumsum(np.where(demand, windows, 0.0), axis=1)[:, -1:] / np.maximum(number, 1)
-    zeros = np.zeros((len(windows), len(pairs)))
+    zeros = np.zeros((len(windows), count))
     size = zeros + mean
     chance = zeros + number / np.maximum(np.cumsum(present, axis=1)[:, -1:], 1)
-    squares = zeros
+    squares = np.zeros((len(windows), count, count))  # by size and chance
     for at in range(windows.shape[1]):
         values, there, some = (each[:, at : at + 1] for each in (windows, present, demand))
-        error = np.where(there, values - chance * size, 0.0)
+        forecast = chance[:, None, :] * size[:, :, None]
+        error = np.where(there[:, :, None], values[:, :, None] - forecast, 0.0)
         squares = squares + error * error
-        size = np.where(some, size + by_size * (values - size), size)
-        chance = np.where(there, chance + by_chance * (some - chance), chance)
-    best = np.argmin(np.where(np.isnan(squares), np.inf, squares), axis=1)[:, None]
-    return np.asarray(np.take_along_axis(chance * size, best, axis=1)[:, 0])
+        size = np.where(some, size + alphas * (values - size), size)
+        chance = np.where(there, chance + alphas * (some - chance), chance)
+    errors = squares.reshape(len(windows), -1)
+    best = np.argmin(np.where(np.isnan(errors), np.inf, errors), axis=1)
+    rows = np.arange(len(windows))
+    return np.asarray(chance[rows, best % count] * size[rows, best // count])

@@ -22,7 +22,7 @@ from ...codec import from_json, to_json
 from ..contracts.declarations import ColumnDeclaration
 from ..contracts.table_formats import ColumnFormat, Layout
 from ..contracts.responses import RowProblem
-from .value_lists import all_fit, convert_once, to_numbers
+from .value_lists import all_fit, convert_once, read_column, to_numbers
 from mlnb.methods.tables.values import (
     CONVERT,
     EARLIEST,
@@ -333,9 +333,9 @@ def to_arrays(table: Any, schema: Schema) -> dict[str, np.ndarray]:
     count = len(table) if rows is None else len(rows)
     for column in schema.features:
         if rows is not None:
-            if not column.nullable and any(column.name not in row for row in rows):
+            values, complete = read_column(rows, column.name)
+            if not column.nullable and not complete:
                 raise ValueError(f"column {column.name!r} is missing; expected {EXPECTED[column.kind]}")
-            values = [row.get(column.name) for row in rows]
         elif column.name in table.columns:
             arrays[column.name] = column_array(table, column)
             continue
@@ -450,9 +450,8 @@ def rows_fit(rows: Sequence[Any], schema: Schema) -> bool:
     if not set(map(type, rows)) <= {dict} or not all(map(frozenset(schema.names).issuperset, rows)):
         return False
     for column in schema.features:
-        if not column.nullable and not all(column.name in row for row in rows):
-            return False
-        if not all_fit([row.get(column.name) for row in rows], column.kind):
+        values, complete = read_column(rows, column.name)
+        if not complete and not column.nullable or not all_fit(values, column.kind):
             return False
     return True
 

@@ -1,11 +1,12 @@
 """Serves a bento in a separate process, with options from standard input: `python -P bento_launcher.py parent [own]`.
 
-BentoML takes most of a second to import; it is ready before the bento is. Nothing of mlnb is imported, so that the
-service finds the bento's copy. `own` is a folder that is removed when no options arrive. A line with the key "build"
-before the options runs the builder in a fork of this process, which has imported BentoML already.
+BentoML and what it serves with take a second to import; it is ready before the bento is. Nothing of mlnb is imported,
+so that the service finds the bento's copy. `own` is a folder that is removed when no options arrive. A line with the
+key "build" before the options runs the builder in a fork of this process, which has imported BentoML already.
 """
 
 import gc
+import importlib
 import json
 import os
 import runpy
@@ -13,7 +14,10 @@ import shutil
 import signal
 import sys
 import traceback
+from contextlib import suppress
 from typing import Any, NoReturn
+
+SERVED = ("aiohttp", "circus.arbiter", "multiprocessing.connection", "numpy", "uvicorn")  # imported to serve any bento
 
 
 def has_parent(pid: int) -> bool:
@@ -79,6 +83,9 @@ if __name__ == "__main__":
     import bentoml
     from bentoml_cli.cli import cli
 
+    for name in SERVED:
+        with suppress(ImportError):
+            importlib.import_module(name)
     gc.freeze()
     gc.enable()
 

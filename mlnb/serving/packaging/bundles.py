@@ -96,6 +96,12 @@ class Bundle:
         return f"{self.name}:{self.model_version}"
 
 
+def prepare_bundles() -> None:
+    """Parse the modules that every bundle has: `make_bundle` in this process then takes a fraction of the time."""
+    for service in builtin_folder().glob("bentos/*/service.py"):
+        follow_imports(service)
+
+
 def find_service(name: str, project: Project) -> Path:
     """Return the folder of a service: a path or `bentos/<name>` in the project, else the built-in one.
 

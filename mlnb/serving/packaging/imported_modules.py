@@ -74,7 +74,13 @@ def _find_imports(source: bytes, package: str, lazy: bool) -> Iterator[str]:
             yield module
             yield from (f"{module}.{alias.name}" for alias in node.names)
         elif not (lazy and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
-            waiting.extend(ast.iter_child_nodes(node))
+            waiting.extend(_inner_statements(node))
+
+
+def _inner_statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the statements inside one: an import is never part of an expression, and there are many of those."""
+    for field in ("body", "handlers", "orelse", "finalbody", "cases"):
+        yield from getattr(node, field, ())
 
 
 def _file_of(module: str, project: Path | None) -> Path | None:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlnb.methods.audit.project_schema import SchemaCheck, infer_schema, parse_schema, schema_text
+from mlnb.methods.audit.project_schema import SchemaCheck, conforming_rows, infer_schema, parse_schema, schema_text
 from mlnb.methods.contracts.declarations import ColumnDeclaration
 from mlnb.methods.tables.type_inference import clean
 
@@ -40,3 +40,47 @@ def test_weights_are_at_least_0_and_new_persons_are_no_violation():
     assert violations(raw, declared, raw.assign(who="pn-" + "2" * 32, w=0.0)) == []
     assert violations(raw, declared, raw.assign(w=-1.0)) == ["w"]
     assert violations(raw, declared, raw.assign(w=np.nan, y="c")) == ["w", "y"]
+
+
+DAYS = pd.Timestamp.now().normalize() - pd.to_timedelta(np.arange(ROWS), unit="D")
+
+
+def customers(**columns):
+    """Typed rows with an identifier, a number, a category and a recent date."""
+    raw = {"id": [f"C{n}" for n in range(ROWS)], "x": np.arange(ROWS) * 0.5, "plan": ["a", "b"] * 20, "day": DAYS}
+    return clean(pd.DataFrame(raw | columns))[0]
+
+
+@pytest.fixture(scope="module")
+def owned():
+    """The project's schema of the customers, the pair of plan and date unique, too."""
+    table = customers()
+    expected = infer_schema(table, clean(pd.DataFrame(table))[1])
+    expected.unique = ["plan", "day"]
+    return parse_schema(schema_text(expected))
+
+
+def test_what_holds_for_a_file_is_not_required_of_logged_rows(owned):
+    twice = pd.concat([customers(), customers().tail(10)], ignore_index=True)
+    check = SchemaCheck(owned)
+    check.add(twice)
+    assert "id" in [finding.column for finding in check.findings()]
+    retained, findings = conforming_rows(twice, owned)
+    assert len(retained) == ROWS + 10 and findings == []
+    old = twice[twice["day"] < DAYS[5]].reset_index(drop=True)
+    assert conforming_rows(old, owned)[1] == []
+
+
+def test_logged_rows_that_violate_the_schema_are_left_out(owned):
+    rows = customers(x=np.r_[900.0, np.arange(ROWS - 1) * 0.5], plan=["a"] + ["b"] * 37 + ["new", "new"])
+    retained, findings = conforming_rows(rows, owned)
+    assert retained["id"].tolist() == [f"C{n}" for n in range(1, ROWS - 2)] and retained.index[-1] == ROWS - 4
+    assert [(one.column, one.severity, one.rows) for one in findings] == [("plan", "warning", 2), ("x", "warning", 1)]
+    assert all(one.action == "rows left out of the training data" for one in findings)
+
+
+def test_a_schema_of_other_data_is_an_error(owned):
+    retained, (finding,) = conforming_rows(customers(plan=["new"] * 21 + ["a"] * 19), owned)
+    assert len(retained) == ROWS and finding.severity == "error"
+    _, (finding,) = conforming_rows(customers().drop(columns="x"), owned)
+    assert finding.severity == "error" and finding.message == "found no column 'x', expected the column"

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlnb.methods.series.local_forecasts import LOCAL, local_forecasts
+from mlnb.methods.series.local_forecasts import CELLS, GRID, LOCAL, local_forecasts
 
 VALUES = st.lists(
     st.one_of(st.floats(-1e6, 1e6), st.sampled_from([0.0, 1.0, -1.0, 1e-300, 1e9])), min_size=1, max_size=30
@@ -44,3 +44,12 @@ def test_shift_and_scale_of_the_additive_models_carry_over():
     plain = local_forecasts(window, 4, 5)[:, :, names]
     np.testing.assert_allclose(local_forecasts(3 * window, 4, 5)[:, :, names], 3 * plain, rtol=1e-9)
     np.testing.assert_allclose(local_forecasts(window - 500, 4, 5)[:, :, names], plain - 500, rtol=1e-6)
+
+
+def test_windows_of_several_threads_have_the_same_bits_alone():
+    windows = np.random.default_rng(0).normal(5.0, 2.0, size=(CELLS // GRID + 3, 16)).cumsum(axis=1)
+    windows[::3, :6] = np.nan
+    together = local_forecasts(windows, 4, 3)
+    assert len(together) == len(windows)
+    for at in (0, len(windows) // 2, len(windows) - 1):
+        assert together[at : at + 1].tobytes() == local_forecasts(windows[at : at + 1], 4, 3).tobytes()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlnb.methods.tables.columns import Column, Schema, check_rows, rows_fit, to_array
-from mlnb.methods.tables.value_lists import all_fit, convert_once, to_numbers
+from mlnb.methods.tables.value_lists import all_fit, convert_once, read_column, to_numbers
 from mlnb.methods.tables.values import fits, to_label
 
 KINDS = ("number", "boolean", "category", "text", "date")
@@ -60,3 +60,9 @@ def test_numbers_that_are_equal_may_be_different_categories():
     assert convert_once([1, True], to_label) is None and convert_once([1.0], to_label) is None
     assert to_array([1, True, 1.0, "1"], Column("x", "category")).tolist() == ["1", "true", "1", "1"]
     assert to_numbers([math.nan, None, 3]).tobytes() == np.array([np.nan, np.nan, 3.0]).tobytes()
+
+
+def test_a_column_of_rows_that_may_lack_it():
+    assert read_column([{"a": 1}, {"a": None, "b": 2}], "a") == ([1, None], True)
+    assert read_column([{"a": 1}, {"b": 2}], "a") == ([1, None], False)
+    assert read_column([], "a") == ([], True)

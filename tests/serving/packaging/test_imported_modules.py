@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from mlnb.engine.project import Project
-from mlnb.serving.packaging.bundles import find_service
-from mlnb.serving.packaging.imported_modules import follow_imports
+from mlnb.serving.packaging.bundles import find_service, prepare_bundles
+from mlnb.serving.packaging.imported_modules import _imported_names, follow_imports
 
 
 def write(root: Path, **files: str) -> Path:
@@ -49,6 +49,25 @@ def test_a_projects_own_modules_are_followed_however_they_are_imported(tmp_path)
     names = ["__init__", "deep/__init__", "deep/inner", "extra", "features", "lazy", "sibling", "up"]
     assert list(modules) == [f"churn/{name}.py" for name in names]
     assert modules["churn/up.py"] == root / "churn" / "up.py"
+
+
+def test_imports_inside_any_statement_are_followed(tmp_path):
+    service = (
+        "try:\n    import churn.a\nexcept ImportError:\n    import churn.b\nelse:\n    import churn.c\n"
+        "finally:\n    import churn.d\nmatch 1:\n    case 1:\n        import churn.e\n"
+        "class K:\n    async def f(self):\n        async with x:\n"
+        "            while True:\n                import churn.g\n"
+        "if x:\n    pass\nelif y:\n    import churn.h\n"
+    )
+    root = write(tmp_path, service=service, churn__init="", **{f"churn__{name}": "" for name in "abcdegh"})
+    assert list(follow_imports(root / "service.py", root)) == [f"churn/{n}.py" for n in ["__init__", *"abcdegh"]]
+
+
+def test_modules_of_a_bundle_are_parsed_in_advance():
+    prepare_bundles()
+    parsed = _imported_names.cache_info().misses
+    follow_imports(find_service("tabular", Project.find()) / "service.py")
+    assert _imported_names.cache_info().misses == parsed > 50
 
 
 def test_without_a_project_only_mlnb_is_followed(tmp_path):
