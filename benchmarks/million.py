@@ -34,6 +34,7 @@ import psutil
 from peers import figures
 
 SETTINGS = {"split.folds": "2", "tune.trials": "1", "tune.families": '["lightgbm"]', "metric": "roc_auc"}
+SETTINGS |= {"split.test_share": "0.2"}  # of both sides: they fit as many rows
 PASSIVE = {"OMP_WAIT_POLICY": "passive"}  # of both sides: threads that wait for others must not count as work
 MARK = "MLNB_BENCHMARK"  # environment variable that identifies the processes of one side
 
