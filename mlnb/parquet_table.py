@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +11,8 @@ if TYPE_CHECKING:
     import pandas
     import pyarrow
 
-GROUP = 1 << 20  # rows of a row group, as pandas writes them
+GROUP = 1 << 17  # rows of a row group: one is written while the next is read, and few are in memory
+BATCH = 1 << 16  # rows of which a sample is taken at a time
 
 
 class ParquetTable:
@@ -75,12 +78,25 @@ class ParquetTable:
     def sample(self, step: int) -> "pandas.DataFrame":
         """Return every `step`-th row, with its number as index."""
         import pandas
+        import pyarrow
+        from pyarrow import parquet
 
-        return pandas.DataFrame({name: self[name].iloc[::step].copy() for name in self.columns})
+        picked, first = list[Any](), 0
+        with parquet.ParquetFile(self.path) as file:
+            for batch in file.iter_batches(BATCH):
+                picked.append(batch.take(pyarrow.array(range(-first % step, len(batch), step), pyarrow.int64())))
+                first += len(batch)
+            table = pyarrow.Table.from_batches(picked, file.schema_arrow).to_pandas()
+        return table.set_axis(pandas.RangeIndex(0, self._rows, step))
 
     def head(self, rows: int = 5) -> "pandas.DataFrame":
         """Return the first rows."""
-        return next(self._groups()).head(rows)
+        import pyarrow
+        from pyarrow import parquet
+
+        with parquet.ParquetFile(self.path) as file:
+            batches = list(islice(file.iter_batches(max(1, rows)), 1))
+            return pyarrow.Table.from_batches(batches, file.schema_arrow).slice(0, rows).to_pandas()
 
     def rewrite(self, path: Path, convert: Callable[["pandas.DataFrame"], "pandas.DataFrame"]) -> "ParquetTable":
         """Write the table with converted values to another file, and delete this one.
@@ -122,7 +138,7 @@ class ParquetTable:
 
 
 def write_texts(path: Path, names: list[str], rows: int, batches: Iterable["pyarrow.Table"]) -> ParquetTable:
-    """Write a table of texts as pandas would write it, to the byte, without ever having all of it in memory.
+    """Write a table of texts as pandas would write it in groups of GROUP rows, to the byte, with few of them in memory.
 
     Args:
         path: Of the file.
@@ -162,11 +178,17 @@ def _of_length(schema: "pyarrow.Schema", rows: int) -> "pyarrow.Schema":
 
 
 def _write(path: Path, schema: "pyarrow.Schema", groups: Iterable["pyarrow.Table"]) -> None:
-    """Write tables of at most GROUP rows, each as a row group."""
+    """Write tables of at most GROUP rows, each as a row group, while the next one is read."""
     import pyarrow
     from pyarrow import parquet
 
-    with parquet.ParquetWriter(path, schema, compression="zstd") as file:
+    written: Future[None] | None = None
+    with parquet.ParquetWriter(path, schema, compression="zstd") as file, ThreadPoolExecutor(1) as writer:
         for group in groups:
-            file.write_table(group, row_group_size=GROUP)
-            pyarrow.default_memory_pool().release_unused()
+            if written is not None:
+                written.result()
+                pyarrow.default_memory_pool().release_unused()
+            written = writer.submit(file.write_table, group, row_group_size=GROUP)
+        if written is not None:
+            written.result()
+    pyarrow.default_memory_pool().release_unused()

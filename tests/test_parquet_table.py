@@ -13,6 +13,7 @@ from mlnb.parquet_table import ParquetTable, write_texts
 @pytest.mark.parametrize("sizes", [[20], [7, 7, 6], [3, 11, 1, 5], [14]])
 def test_texts_are_written_as_pandas_writes_them(tmp_path, monkeypatch, sizes):
     monkeypatch.setattr(parquet_table, "GROUP", 7)
+    monkeypatch.setattr(parquet_table, "BATCH", 3)
     rows = sum(sizes)
     frame = pandas.DataFrame({"é": [f"x{n}" for n in range(rows)], "b": pandas.Series([""] * rows, dtype="str")})
     buffer = io.BytesIO()
@@ -57,3 +58,15 @@ def test_another_index_and_other_names_are_not_plain(tmp_path):
     ):
         frame.to_parquet(tmp_path / f"{number}.parquet")
         assert not ParquetTable(tmp_path / f"{number}.parquet").is_plain
+
+
+def test_an_error_while_a_group_is_written_is_raised(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet_table, "GROUP", 2)
+    numbers = pyarrow.table({"a": pyarrow.array([1, 2, 3])})
+    with pytest.raises(ValueError, match="schema"):
+        write_texts(tmp_path / "x.parquet", ["a"], 3, [numbers])
+
+
+def test_the_head_and_a_sample_of_no_rows_have_the_columns(tmp_path):
+    table = write_texts(tmp_path / "x.parquet", ["a"], 0, [])
+    assert list(table.head()) == ["a"] and not len(table.head()) and list(table.sample(3)) == ["a"]

@@ -11,24 +11,22 @@ from collections.abc import Collection
 import pandas as pd
 
 from ..methods.contracts.responses import MASKED
-from ..methods.tables.raw_columns import RawTable, sample_raw
 
 SHOWN_ROWS = 100_000  # rows of a long table that are looked at, evenly spaced
 
 
-def show_columns(raw: RawTable, most: int = 4, hidden: Collection[str] = ()) -> pd.DataFrame:
-    """One line a column of a raw table; of a long one an even sample of the rows is counted.
+def show_columns(raw: pd.DataFrame, most: int = 4, hidden: Collection[str] = ()) -> pd.DataFrame:
+    """One line a column of a raw table.
 
     Args:
-        raw: n rows.
+        raw: n rows, of a long table an even sample.
         most: example values a column.
         hidden: columns with personal data, whose values are not shown.
 
     Returns:
         one row a column: type, filled (share), different, examples.
     """
-    step = max(1, len(raw) // SHOWN_ROWS)
-    lines, raw = [], sample_raw(raw, step)
+    lines = []
     for position, name in enumerate(raw.columns, 1):
         values = raw[name]
         filled = values.dropna()

@@ -184,7 +184,8 @@ class DateCodec:
     def fit(cls, column: str, values: np.ndarray) -> "DateCodec":
         """Fit origin and varying parts to `values`, seconds since 1970, float64 (n,)."""
         present = values[np.isfinite(values)]
-        parts = tuple(p for p in PARTS if present.size and np.unique(date_part(present, p)).size > 1)
+        each = zip(PARTS, date_parts(present, PARTS), strict=True)
+        parts = tuple(part for part, numbers in each if present.size and numbers.min() < numbers.max())
         return cls(column, present.size < values.size, float(present.min()) if present.size else 0.0, parts)
 
     def fill(self, values: np.ndarray, out: np.ndarray) -> None:
@@ -211,7 +212,7 @@ def date_part(seconds: np.ndarray, part: str) -> np.ndarray:
 
 
 def date_parts(seconds: np.ndarray, parts: Sequence[str]) -> Iterator[np.ndarray]:
-    """Yield several parts of the calendar; days are computed once.
+    """Yield several parts of the calendar; of many rows the parts of each day are computed once.
 
     Args:
         seconds: since 1970-01-01 UTC, float64 (n,), NaN for missing.
@@ -227,17 +228,22 @@ def date_parts(seconds: np.ndarray, parts: Sequence[str]) -> Iterator[np.ndarray
         raise ValueError(f"found date part {', '.join(set(parts) - set(PARTS))!r}, expected of {', '.join(PARTS)}")
     present = np.abs(seconds) < 1e12  # False for NaN and for instants beyond the calendar
     whole = np.where(present, np.floor(seconds), 0.0).astype(np.int64)
-    days = whole // 86_400
+    days, rows = whole // 86_400, None
+    if days.size > 1 and (span := int(days.max()) - (first := int(days.min())) + 1) < days.size:
+        days, rows = np.arange(first, first + span), days - first
     date = days.astype("datetime64[D]")
     month, year = date.astype("datetime64[M]"), date.astype("datetime64[Y]")
-    functions: dict[str, Callable[[], np.ndarray]] = {
+    of_days: dict[str, Callable[[], np.ndarray]] = {
         "year": lambda: year.astype(np.int64) + 1970,
         "month": lambda: month.astype(np.int64) % 12 + 1,
         "day": lambda: days - month.astype("datetime64[D]").astype(np.int64) + 1,
         "weekday": lambda: (days + 3) % 7,
         "yearday": lambda: days - year.astype("datetime64[D]").astype(np.int64) + 1,
-        "hour": lambda: whole // 3600 % 24,
-        "minute": lambda: whole // 60 % 60,
     }
     for part in parts:
-        yield np.where(present, functions[part]().astype(np.float64), np.nan)
+        if part in of_days:
+            numbers = of_days[part]().astype(np.float64)
+            numbers = numbers if rows is None else numbers[rows]
+        else:
+            numbers = (whole // 3600 % 24 if part == "hour" else whole // 60 % 60).astype(np.float64)
+        yield np.where(present, numbers, np.nan)

@@ -204,6 +204,11 @@ class Encoder:
         return Compact(columns)
 
     @property
+    def is_identity(self) -> bool:
+        """Return whether it encodes a single column, by its numbers as they are; infinite ones are not among them."""
+        return len(self.codecs) == 1 and isinstance(self.codecs[0], NumberCodec) and not self.codecs[0].missing
+
+    @property
     def scores_texts(self) -> bool:
         """Return whether a text column is encoded by scores, of its words or of its embedding."""
         return bool(self.scored_texts) or any(codec.intercepts for codec in self.embedded_texts)

@@ -15,7 +15,7 @@ import pandas as pd
 from ...codec import replace
 from ...errors import ParameterError
 from ..contracts.evaluations import Slice, SliceReport
-from ..tables.columns import Schema, nearest, to_array
+from ..tables.columns import Schema, column_array, nearest
 from ..metrics.weighted_metrics import METRICS, score
 from .slices import Conditions, confirm_slices, find_slices, mask_of, parse_slice
 from ..tables.sample_weights import select_rows
@@ -43,7 +43,7 @@ def readable_columns(table: pd.DataFrame, schema: Schema, also: Sequence[str] = 
             raise ParameterError(f"there is no column {column.name!r}{nearest(column.name, list(table.columns))}")
         if column.kind == "text" and column.name not in also:
             continue
-        values = to_array(table[column.name].to_numpy(), column)
+        values = column_array(table, column)
         out[column.name] = values / YEAR + 1970 if column.kind == "date" else values
     return out
 

@@ -70,7 +70,7 @@ def _plain_numbers(raw: pd.Series) -> np.ndarray | None:
         numbers = pc.cast(pc.if_else(pc.equal(texts, ""), None, texts), pa.float64())
     except pa.ArrowInvalid:
         return None
-    code = r"^0\d|\d{16}|^[+-]?[a-zA-Z]|^\+\d{7}"
+    code = r"^0\d|^[+-]?\d{16}|^[+-]?[a-zA-Z]|^\+\d{7}"  # digits behind a decimal point are no code
     if numbers.null_count == len(numbers) or pc.any(pc.match_substring_regex(texts, code)).as_py():
         return None
     return np.asarray(numbers.to_numpy(zero_copy_only=False))

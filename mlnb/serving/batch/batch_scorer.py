@@ -184,8 +184,9 @@ class Scorer:
     def _read(self, table: pa.Table, texts: Collection[str]) -> dict[str, ColumnValues]:
         names = set(table.column_names)
         values = {}
-        for column in map(self.schema.column, self.read):
-            array = table.column(column.name).combine_chunks() if column.name in names else None
+        columns = {column.name: column for column in self.schema.columns}
+        for column in map(columns.__getitem__, self.read):
+            array = _join(table.column(column.name)) if column.name in names else None
             values[column.name] = read_column(array, column, len(table), column.name in texts)
         return values
 
@@ -197,7 +198,8 @@ class Scorer:
             if len(good) < len(values):
                 codes, numbers = (None, numbers[good]) if codes is None else (codes[good], numbers)
             codes = None if codes is None else np.ascontiguousarray(codes, dtype=np.int32)
-            encoded.append(EncodedColumn(encoder.transform({name: numbers}), codes))
+            matrix = numbers[:, None] if encoder.is_identity else encoder.transform({name: numbers})
+            encoded.append(EncodedColumn(matrix, codes))
         return encoded
 
     def _thresholds(self, columns: dict[str, ColumnValues], good: np.ndarray) -> np.ndarray | None:
@@ -276,6 +278,11 @@ def name_retained(keep: Sequence[str], created: Sequence[str]) -> dict[str, str]
         names[name] = retained
         taken.add(retained)
     return {name: names[name] for name in keep}
+
+
+def _join(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column as one array, without a copy where it is one."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def _to_names(codes: np.ndarray, names: Sequence[str]) -> pa.Array:

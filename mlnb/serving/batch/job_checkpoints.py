@@ -136,7 +136,8 @@ class Checkpoint:
 def _write_parquet(parts: list[Path], file: IO[bytes]) -> None:
     schema = _read(parts[0]).schema
     repeated = [field.name for field in schema if pa.types.is_dictionary(field.type)]  # other columns rarely repeat
-    with pq.ParquetWriter(file, schema, use_dictionary=repeated) as writer:
+    described = [field.name for field in schema if not pa.types.is_floating(field.type)]  # others: no use
+    with pq.ParquetWriter(file, schema, use_dictionary=repeated, write_statistics=described) as writer:
         for part in parts:
             writer.write_table(_read(part).cast(schema))
 

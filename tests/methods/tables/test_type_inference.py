@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlnb.methods.tables import type_inference
 from mlnb.methods.tables.column_formats import read_cells
 from mlnb.methods.tables.spellings import Spelling
 from mlnb.methods.tables.type_inference import clean
@@ -32,6 +33,7 @@ def typed(*cells, spelling=None, target=False, **others):
         (["11'338", "2'000", "5"], [11338.0, 2000.0, 5.0]),
         (["12.5k", "3M", "870"], [12500.0, 3e6, 870.0]),
         (["1.950.267", "472.853", "12"], [1950267.0, 472853.0, 12.0]),
+        (["0.12340000000000001", "-7.6", "12"], [0.12340000000000001, -7.6, 12.0]),
     ],
 )
 def test_numbers_in_many_spellings(cells, values):
@@ -138,6 +140,13 @@ def test_the_cells_of_the_training_file_are_read_as_in_training():
         expected = values.astype("datetime64[us]").astype(np.int64) / 1e6 if column.kind == "date" else values
         read = read_cells(cells, column.format)
         assert read.tolist() == np.asarray(expected, dtype=float).tolist(), column.name
+
+
+def test_digits_behind_a_decimal_point_do_not_make_a_code_but_sixteen_before_it_do():
+    assert typed("12345678901234567", "12345678901234568", "1")[0].kind == "category"
+    raw = pd.Series(["0.12340000000000001", "1.5", ""], dtype="str")
+    assert type_inference._plain_numbers(raw) is not None, "read at once, not text by text"
+    assert type_inference._plain_numbers(pd.Series(["12345678901234567"], dtype="str")) is None
 
 
 def test_whole_numbers_taken_for_an_identifier_are_a_warning_with_the_declaration():

@@ -10,6 +10,7 @@ How the modules depend on each other, from the bottom up:
     threshold_ranks      thresholds of a booster to ranks: integers of one or two bytes that compare the same
     tree_layout          what both tree layouts share: the record, the cache line, aligned memory
     small_tree_ir        IR: ranking of numbers, and scoring that evaluates every node for many rows at once
+    rank_buckets         ranks by buckets of equal width, and their IR, for thresholds that are not crowded
     small_tree_layout    its data: nodes in post-order, groups of eight trees
     large_tree_ir        IR: traversal of one tree after the other, 16 rows at a time
     large_tree_layout    its data: nodes of eight bytes, siblings next to each other

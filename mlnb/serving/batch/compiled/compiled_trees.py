@@ -15,6 +15,7 @@ from mlnb.methods.models.fitted_models import Model, is_booster
 from mlnb.methods.tasks.task_traits import traits_of
 from mlnb.serving.batch.compiled.large_tree_layout import lay_out_large_trees
 from mlnb.serving.batch.compiled.llvm_functions import COUNT, POINTER, CompiledFunctions, can_compile
+from mlnb.serving.batch.compiled.rank_buckets import FUNCTION, make_buckets, write_bucket_rank
 from mlnb.serving.batch.compiled.small_tree_ir import CHUNK, SEARCH, write_module
 from mlnb.serving.batch.compiled.small_tree_layout import lay_out_small_trees
 from mlnb.serving.batch.compiled.threshold_ranks import rank_nodes
@@ -47,12 +48,14 @@ class CompiledTrees:
     """
 
     def __init__(self, boosted: BoostedTrees, layout: TreeLayout, widths: Sequence[int], exp_address: int) -> None:
-        self.functions = CompiledFunctions(write_module(layout.lane, layout.score_ir), _FUNCTIONS)
+        module = write_module(layout.lane, layout.score_ir) + write_bucket_rank(layout.lane)
+        self.functions = CompiledFunctions(module, _FUNCTIONS | FUNCTION)
         self.boosted, self.layout, self.exp_address = boosted, layout, exp_address
         self.verify_rows: int = VERIFY_ROWS if _are_small(boosted) else VERIFY_ROWS_LARGE
         self.dtype = np.dtype(np.uint8 if layout.lane == "i8" else np.uint16)
         self.features = [(column, offset) for column, width in enumerate(widths) for offset in range(width)]
         self.thresholds = {segment: _pad(values) for segment, values in layout.ranks.thresholds.items()}
+        self.buckets = {segment: make_buckets(values) for segment, values in layout.ranks.thresholds.items()}
         self.memory = allocate_aligned(0)
 
     def predict(self, encoded: EncodedTable, rows: int, task: str) -> np.ndarray:
@@ -104,7 +107,10 @@ class CompiledTrees:
             start = uses[0][1] * padded * size
             first = np.empty(count + SEARCH, self.dtype) if codes is not None else self.memory[start:].view(self.dtype)
             source = numbers.ctypes.data + numbers.itemsize * offset
-            self.functions.call["rank"](source, width, count, thresholds.ctypes.data, half, first.ctypes.data)
+            if (buckets := self.buckets[segment]) is not None:
+                self.functions.call["bucket_rank"](source, width, count, *buckets.arguments, first.ctypes.data)
+            else:
+                self.functions.call["rank"](source, width, count, thresholds.ctypes.data, half, first.ctypes.data)
             missing = np.isnan(numbers[:, offset])
             any_missing = bool(missing.any())
             for number, (nan_left, column) in enumerate(uses):
