@@ -1,0 +1,144 @@
+"""A Dask cluster as this project uses it: tasks of one message and one reply, on workers of `mlnb worker` alone.
+
+A task runs again on another worker when its worker is lost, and is ended when whoever has requested it is gone.
+"""
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import CancelledError
+from queue import SimpleQueue
+from typing import Any
+from urllib.parse import urlsplit
+
+from distributed import Client, Future, KilledWorker
+
+from mlnb.errors import ExecutorError, SettingsError
+from mlnb.executors.worker_facts import Facts, differences, worker_facts
+
+SCHEME = "dask"
+RESOURCE = "mlnb"  # of which each worker has one, and each task needs one
+FACTS = "mlnb"  # name of a worker's facts in what the scheduler has about it
+CONNECT_SECONDS = 10.0
+WORKER_SECONDS = 30.0  # that the first worker may take to join
+POLL = 0.2
+Task = Callable[[str, str], str]  # topic of the notes, message -> reply
+
+
+def cluster_address(url: str) -> str:
+    """Return the address that Dask uses for `dask://HOST:PORT`. Raises `SettingsError` for another form."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme == SCHEME and parts.hostname and parts.port and parts.path in ("", "/"):
+            return f"tcp://{parts.netloc}"
+    except ValueError:  # the port is no number
+        pass
+    raise SettingsError(f"The setting `executor` is {url!r}; expected local, or dask://HOST:PORT.")
+
+
+def connect(url: str) -> Client:
+    """Return a client of the scheduler at `dask://HOST:PORT`. Raises `ExecutorError` when it does not respond."""
+    address = cluster_address(url)
+    try:
+        return Client(address, timeout=CONNECT_SECONDS, set_as_default=False, name="mlnb")
+    except (OSError, TimeoutError, RuntimeError) as error:
+        raise ExecutorError(
+            f"No scheduler responds at {url} ({type(error).__name__}). Start one: `mlnb worker --scheduler {url}`."
+        ) from error
+
+
+def joined_workers(client: Client) -> dict[str, Facts]:
+    """Return the facts of each worker that `mlnb worker` has started, by its address."""
+    workers: Mapping[str, Mapping[str, Any]] = client.scheduler_info()["workers"]
+    return {address: worker[FACTS] for address, worker in workers.items() if FACTS in worker}
+
+
+def check_equal(workers: Mapping[str, Facts]) -> None:
+    """Raise `ExecutorError` that names what differs when a worker is not as this machine."""
+    own = worker_facts()
+    for address, facts in workers.items():
+        if found := differences(own, facts):
+            raise ExecutorError(
+                f"The worker at {address} differs from this machine: {found}. Install the same versions, with one "
+                "constraints.txt, on machines of one platform."
+            )
+
+
+class DaskCluster:
+    """A connection to the workers of a scheduler; used by several threads."""
+
+    def __init__(self, url: str) -> None:
+        """Connect, and wait for the first worker.
+
+        Args:
+            url: dask://HOST:PORT.
+
+        Raises:
+            SettingsError: The URL has another form.
+            ExecutorError: No scheduler responds, no worker joins, or one differs from this machine.
+        """
+        self.url = url
+        self._client = connect(url)
+        self._cancelled = threading.Event()
+        self._running: dict[str, SimpleQueue[str | None]] = {}  # notes by topic; None: the end
+        try:
+            self._wait_for_workers()
+        except ExecutorError:
+            self._client.close()
+            raise
+
+    def _wait_for_workers(self) -> None:
+        latest = time.monotonic() + WORKER_SECONDS
+        while not (workers := joined_workers(self._client)):
+            if time.monotonic() > latest:
+                raise ExecutorError(f"No worker has joined {self.url}. Start one: `mlnb worker --on {self.url}`.")
+            time.sleep(POLL)
+        check_equal(workers)
+
+    def call(self, task: Task, message: str, on_note: Callable[[str], None]) -> str | None:
+        """Run a task on one worker, again on another one when it is lost; return its reply, None after `cancel`.
+
+        Args:
+            task: A function of a module that workers have.
+            message: What it gets.
+            on_note: Called with each note that it sends, in this thread.
+
+        Raises:
+            ExecutorError: The scheduler was lost, or the task has ended several workers.
+        """
+        topic = f"mlnb-{secrets.token_hex(8)}"
+        notes = self._running[topic] = SimpleQueue[str | None]()
+        self._client.subscribe_topic(topic, lambda event: notes.put(event[1]))
+        try:
+            future = self._client.submit(task, topic, message, key=topic, pure=False, resources={RESOURCE: 1})
+            future.add_done_callback(lambda _: notes.put(None))
+            while not self._cancelled.is_set() and (note := notes.get()) is not None:
+                on_note(note)
+            return self._reply(future)
+        finally:
+            self._running.pop(topic)
+            self._client.unsubscribe_topic(topic)
+
+    def _reply(self, future: "Future[str]") -> str | None:
+        if self._cancelled.is_set() and not future.done():
+            future.cancel()
+            return None
+        try:
+            return str(future.result())
+        except KilledWorker as error:
+            raise ExecutorError(f"{error.allowed_failures + 1} workers ended while they ran it.") from error
+        except CancelledError as error:
+            if self._cancelled.is_set():
+                return None
+            raise ExecutorError(f"The connection to the scheduler at {self.url} was lost.") from error
+
+    def cancel(self) -> None:
+        """End all tasks: each `call` returns None at once, and workers end what they run."""
+        self._cancelled.set()
+        for notes in list(self._running.values()):
+            notes.put(None)
+
+    def close(self) -> None:
+        """Close the connection; workers stay."""
+        self._client.close()
