@@ -17,6 +17,8 @@ from mlnb.errors import MlnbError, RemoteWarning
 if TYPE_CHECKING:
     from mlnb.executors.dask_cluster import DaskCluster
 
+STORAGE = "storage"  # parameter of stages with the URL of a database by which several machines share the work
+
 
 class DispatchedStages(Dispatcher):
     """Has the stages of a project run by the workers of a cluster; futures carry keys alone."""
@@ -49,7 +51,7 @@ class DispatchedStages(Dispatcher):
         message = msgspec.json.encode(replace(order, remote=self._remote)).decode()
         try:
             self._push(pipeline, planner, order.recipe)
-            text = self._cluster.call(run_order, message, on_note)
+            text = self._cluster.call(run_order, message, on_note, self._copies(planner, order.stage))
         except MlnbError as error:
             kind = type(error).__name__
             return OrderReply(state=OutcomeState.FAILED, message=f"{kind}: {error}", error=kind)
@@ -59,6 +61,12 @@ class DispatchedStages(Dispatcher):
         for warning in reply.warnings:
             warnings.warn(f"{reply.host}: {warning}", RemoteWarning, stacklevel=2)
         return reply
+
+    def _copies(self, planner: Planner, stage: str) -> int:
+        """Return the number of workers that run a stage at once: those of all machines where a database shares it."""
+        storage = planner.values[stage].get(STORAGE)
+        url = str(storage.value) if storage is not None else ""
+        return self._cluster.hosts() if "://" in url and not url.startswith("sqlite") else 1
 
     def _push(self, pipeline: str, planner: Planner, recipe: str) -> None:
         """Push the plan of a stage, unless it is there; after a notebook was edited, it is another plan."""

@@ -25,6 +25,7 @@ from mlnb.engine.runs import Run
 from mlnb.engine.stage_files import CellNote, ProgressNote
 from mlnb.engine.stage_jobs import OutcomeState
 from mlnb.engine.stage_orders import OrderNote, OrderReply, StageOrder
+from mlnb.engine.test_set_access import Access, add_accesses
 from mlnb.errors import MlnbError, RemoteError
 from mlnb.executors import local
 from mlnb.executors.dask_cluster import (
@@ -120,6 +121,7 @@ class StageWorker(WorkerPlugin):
 
     def _run(self, topic: str, order: StageOrder, worker: Worker) -> OrderReply:
         planned = self._plans(order.remote).pull(order.recipe, order.forced)
+        add_accesses(planned.planner.project.store_root, (Access(*one) for one in order.accesses))
         if not must_run(planned):
             return OrderReply(state=OutcomeState.FINISHED)
         run = self._execute(topic, planned, worker)

@@ -28,6 +28,7 @@ class StageOrder(Record, frozen=True, kw_only=True):
         recipe: Its recipe, by which the remote store has the plan.
         forced: Whether it runs although there is a result.
         remote: URL of the remote store.
+        accesses: Digest, reader and purpose of each access to held-out artifacts so far; none unless it reads one.
     """
 
     stage: str
@@ -35,6 +36,7 @@ class StageOrder(Record, frozen=True, kw_only=True):
     recipe: str
     forced: bool = False
     remote: str = ""
+    accesses: tuple[tuple[str, str, str], ...] = ()
 
 
 class OrderNote(Record, frozen=True, kw_only=True):

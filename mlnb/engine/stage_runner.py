@@ -19,6 +19,7 @@ from mlnb.engine.stage_files import CellNote, ProgressNote, progress_path, write
 from mlnb.engine.stage_jobs import Executor, Outcome, OutcomeState
 from mlnb.engine.stage_orders import AnyExecutor, Dispatcher, StageOrder
 from mlnb.engine.store import LINKED
+from mlnb.engine.test_set_access import Access, is_held_out, read_accesses, recorded_accesses
 from mlnb.errors import ContractBroken, RemoteError, StoreCorrupted
 
 POLL = 0.05  # seconds between two attempts to lock a stage key
@@ -86,7 +87,14 @@ class StageRunner:
         """Have another machine run a stage; return its result, which that machine has pushed to the remote store."""
         step, name, remote = task.step, task.step.name, self.store.remote
         assert remote is not None
-        order = StageOrder(stage=name, key=key, recipe=recipe_keys(self.planner)[name], forced=forced)
+        opens = any(is_held_out(output.description) for output in task.inputs.values())
+        order = StageOrder(
+            stage=name,
+            key=key,
+            recipe=recipe_keys(self.planner)[name],
+            forced=forced,
+            accesses=self._accesses() if opens else (),
+        )
         on_cell, on_progress = partial(self._on_cell, name), partial(self._on_progress, name)
         reply = executor.dispatch(self.run.record.pipeline, self.planner, order, on_cell, on_progress)
         if reply.host:
@@ -102,6 +110,11 @@ class StageRunner:
         problem = remote.down or "another machine, such as one of another platform, has pushed it"
         message = f"RemoteError: {reply.host} has run {name}, and its result cannot be used here: {problem}"
         return Outcome(state=OutcomeState.FAILED, message=message, error=RemoteError)
+
+    def _accesses(self) -> tuple[Access, ...]:
+        """Return all accesses to held-out artifacts that this machine knows, which are counted in an evaluation."""
+        recorded = recorded_accesses(run.record for run in runs.list_runs(self.planner.project))
+        return tuple(sorted({*read_accesses(self.store.root), *recorded}))
 
     def _execute(self, executor: Executor, task: StageTask, key: str) -> Computed | Outcome:
         step, name = task.step, task.step.name

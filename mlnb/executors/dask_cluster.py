@@ -96,41 +96,53 @@ class DaskCluster:
             time.sleep(POLL)
         check_equal(workers)
 
-    def call(self, task: Task, message: str, on_note: Callable[[str], None]) -> str | None:
+    def hosts(self) -> int:
+        """Return the number of machines with workers."""
+        return len({urlsplit(address).hostname for address in joined_workers(self._client)})
+
+    def call(self, task: Task, message: str, on_note: Callable[[str], None], copies: int = 1) -> str | None:
         """Run a task on one worker, again on another one when it is lost; return its reply, None after `cancel`.
 
         Args:
             task: A function of a module that workers have.
             message: What it gets.
             on_note: Called with each note that it sends, in this thread.
+            copies: Number of workers that run it at once; the first reply counts, and the others are ended.
 
         Raises:
             ExecutorError: The scheduler was lost, or the task has ended several workers.
         """
-        topic = f"mlnb-{secrets.token_hex(8)}"
-        notes = self._running[topic] = SimpleQueue[str | None]()
-        self._client.subscribe_topic(topic, lambda event: notes.put(event[1]))
+        topics = [f"mlnb-{secrets.token_hex(8)}" for _ in range(copies)]
+        notes = self._running[topics[0]] = SimpleQueue[str | None]()
+        futures: list[Future[str]] = []
+        for number, topic in enumerate(topics):
+            self._client.subscribe_topic(topic, lambda event: notes.put(event[1]))
+            options = {"key": topic, "pure": False, "resources": {RESOURCE: 1}, "priority": -number}
+            futures.append(self._client.submit(task, topic, message, **options))
+            futures[-1].add_done_callback(lambda _: notes.put(None))
         try:
-            future = self._client.submit(task, topic, message, key=topic, pure=False, resources={RESOURCE: 1})
-            future.add_done_callback(lambda _: notes.put(None))
-            while not self._cancelled.is_set() and (note := notes.get()) is not None:
-                on_note(note)
-            return self._reply(future)
+            while not self._cancelled.is_set():
+                if (note := notes.get()) is not None:
+                    on_note(note)
+                elif any(future.status == "finished" for future in futures) or all(one.done() for one in futures):
+                    break
+            return self._reply(futures)
         finally:
-            self._running.pop(topic)
-            self._client.unsubscribe_topic(topic)
+            self._running.pop(topics[0])
+            for topic, future in zip(topics, futures, strict=True):
+                self._client.unsubscribe_topic(topic)
+                future.cancel()
 
-    def _reply(self, future: "Future[str]") -> str | None:
-        if self._cancelled.is_set() and not future.done():
-            future.cancel()
+    def _reply(self, futures: "list[Future[str]]") -> str | None:
+        """Return the reply of the first task that has one; None after `cancel`."""
+        finished = next((future for future in futures if future.status == "finished"), None)
+        if finished is None and self._cancelled.is_set():
             return None
         try:
-            return str(future.result())
+            return str((finished or futures[0]).result())
         except KilledWorker as error:
             raise ExecutorError(f"{error.allowed_failures + 1} workers ended while they ran it.") from error
         except CancelledError as error:
-            if self._cancelled.is_set():
-                return None
             raise ExecutorError(f"The connection to the scheduler at {self.url} was lost.") from error
 
     def cancel(self) -> None:

@@ -13,6 +13,7 @@ from waiting import wait_for
 
 from mlnb.engine.project import Project
 from mlnb.engine.runs import open_run
+from mlnb.engine.test_set_access import Access, read_accesses, record_access
 from mlnb.errors import ExecutorError, SettingsError
 from mlnb.executors import dask_cluster
 from mlnb.executors.dask_cluster import DaskCluster, cluster_address, connect, joined_workers
@@ -49,6 +50,8 @@ def test_workers_run_the_stages_with_the_digests_of_a_local_run(cluster: Workers
 
     clones.patch.setattr(InProcess, "execute", reporting)
     bob = clones.clone("bob")
+    edit(bob, "10_number", "one number", "held-out: one number")
+    record_access(bob / ".mlnb", Access("0" * 64, "interactive-1"))
     text, remote = run(bob)
     assert set(states(remote).values()) == {"finished"} and "✓ total" in text
     for artifact in ("number", "double", "note", "total"):
@@ -56,8 +59,10 @@ def test_workers_run_the_stages_with_the_digests_of_a_local_run(cluster: Workers
     assert all("; on " in stage.reason for stage in remote.stages.values())
     assert (remote.folder / "notebooks" / "30_total.ipynb").exists()
     assert (remote.folder / "stages" / "total.cell.json").exists()  # the cells were followed
+    (known,) = clones.folder.glob("cache/mlnb/workers/*/.mlnb/test_set_accesses/0000*/interactive-1")
+    readers = {access.reader for access in read_accesses(bob / ".mlnb")}
+    assert known and readers == {"interactive-1", *(remote.stages[name].from_run for name in ("double", "note"))}
     assert "Nothing to do" in run(bob)[0]
-    clones.forget()
     _, forced = run(bob, "--only", "double", "--force", "double")
     assert states(forced)["double"] == "finished" and forced.stages["double"].reason.startswith("forced; on")
 
@@ -106,6 +111,24 @@ def test_an_interruption_ends_the_stage_on_its_worker(cluster: Workers, clones: 
     assert replies == [None] and ended.wait(10)
     GO.set()
     calls.close()
+
+
+def test_copies_end_with_the_first_reply(cluster: Workers) -> None:
+    calls = DaskCluster(cluster.url)
+    notes: list[str] = []
+    assert calls.hosts() == 1 and calls.call(_answer, "hello", notes.append, copies=3) == "hello"
+    wait_for(lambda: not _tasks(cluster), 10, "the end of the other copies")
+    with pytest.raises(ZeroDivisionError):
+        calls.call(_divide, "1", notes.append, copies=2)
+    calls.close()
+
+
+def _answer(topic: str, message: str) -> str:
+    return message
+
+
+def _divide(topic: str, message: str) -> str:
+    return str(1 / (int(message) - 1))
 
 
 GO = threading.Event()
