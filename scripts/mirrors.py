@@ -13,8 +13,8 @@ GENERATED = ("methods", "stages")
 TOGETHER = {
     "api/test_stage_worker.py": (
         "workers are tested with the runs that send them stages",
-        "api/dispatched_stages api/run_executors cli/worker engine/stage_orders executors/dask_cluster "
-        "executors/worker_facts",
+        "api/dispatched_stages api/run_executors cli/run_worker engine/stage_orders executors/dask_cluster "
+        "executors/worker_versions",
     ),
     "cli/test_lab.py": ("the command starts JupyterLab with the files", "lab/jupyter_files"),
     "cli/test_debug.py": (

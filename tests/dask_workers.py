@@ -14,7 +14,7 @@ from mlnb.api.stage_worker import SETTINGS, StageWorker, make_worker
 
 
 def free_port() -> int:
-    """Return a port of this machine that nothing listens to."""
+    """Return a port of this machine that is free."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
 

@@ -1,6 +1,7 @@
 """A worker of a Dask cluster: runs one stage at a time with warm kernels, as `mlnb stage` does."""
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -30,14 +31,14 @@ from mlnb.errors import MlnbError, RemoteError
 from mlnb.executors import local
 from mlnb.executors.dask_cluster import (
     CONNECT_SECONDS,
-    FACTS,
     RESOURCE,
+    VERSIONS,
     check_equal,
     cluster_address,
     connect,
     joined_workers,
 )
-from mlnb.executors.worker_facts import worker_facts
+from mlnb.executors.worker_versions import worker_versions
 
 PLUGIN = "mlnb"  # name of a `StageWorker` among the plugins of a worker
 COMMAND = ("mlnb", "worker")
@@ -50,7 +51,6 @@ SETTINGS = {
     "distributed.comm.timeouts.tcp": f"{LINK_SECONDS}s",
     "distributed.worker.memory.terminate": False,  # the kernels have the memory, not the worker
     "distributed.worker.memory.pause": False,
-    "logging.distributed": "warning",
 }
 
 
@@ -199,10 +199,10 @@ def run_order(topic: str, message: str) -> str:
 
 def make_worker(url: str, own: StageWorker, folder: str) -> Worker:
     """Return a worker that has not joined yet; it ends when it is no longer known to the scheduler."""
-    facts = worker_facts()
+    versions = worker_versions()
 
     async def describe(worker: Worker) -> dict[str, str]:
-        return facts
+        return versions
 
     return Worker(
         cluster_address(url),
@@ -210,7 +210,7 @@ def make_worker(url: str, own: StageWorker, folder: str) -> Worker:
         name=f"{socket.gethostname()}-{os.getpid()}",
         resources={RESOURCE: 1},
         plugins=(own,),
-        startup_information={FACTS: describe},
+        startup_information={VERSIONS: describe},
         dashboard=False,
         memory_limit=0,
         local_directory=folder,
@@ -284,7 +284,8 @@ async def _serve_scheduler(url: str) -> None:
 
 
 def _stop_signals() -> asyncio.Event:
-    """Return an event that Ctrl-C and SIGTERM set."""
+    """Return an event that Ctrl-C and SIGTERM set; from now on, Dask reports warnings alone."""
+    logging.getLogger("distributed").setLevel(logging.WARNING)
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)

@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 from distributed import Client, Future, KilledWorker
 
 from mlnb.errors import ExecutorError, SettingsError
-from mlnb.executors.worker_facts import Facts, differences, worker_facts
+from mlnb.executors.worker_versions import Versions, differences, worker_versions
 
 SCHEME = "dask"
 RESOURCE = "mlnb"  # of which each worker has one, and each task needs one
-FACTS = "mlnb"  # name of a worker's facts in what the scheduler has about it
+VERSIONS = "mlnb"  # name of a worker's versions in what the scheduler has about it
 CONNECT_SECONDS = 10.0
 WORKER_SECONDS = 30.0  # that the first worker may take to join
 POLL = 0.2
@@ -48,19 +48,19 @@ def connect(url: str) -> Client:
         ) from error
 
 
-def joined_workers(client: Client) -> dict[str, Facts]:
-    """Return the facts of each worker that `mlnb worker` has started, by its address."""
+def joined_workers(client: Client) -> dict[str, Versions]:
+    """Return the versions of each worker that `mlnb worker` has started, by its address."""
     workers: Mapping[str, Mapping[str, Any]] = client.scheduler_info()["workers"]
-    return {address: worker[FACTS] for address, worker in workers.items() if FACTS in worker}
+    return {address: worker[VERSIONS] for address, worker in workers.items() if VERSIONS in worker}
 
 
-def check_equal(workers: Mapping[str, Facts]) -> None:
+def check_equal(workers: Mapping[str, Versions]) -> None:
     """Raise `ExecutorError` that names what differs when a worker is not as this machine."""
-    own = worker_facts()
-    for address, facts in workers.items():
-        if found := differences(own, facts):
+    own = worker_versions()
+    for address, versions in workers.items():
+        if different := differences(own, versions):
             raise ExecutorError(
-                f"The worker at {address} differs from this machine: {found}. Install the same versions, with one "
+                f"The worker at {address} differs from this machine: {different}. Install the same versions, with one "
                 "constraints.txt, on machines of one platform."
             )
 

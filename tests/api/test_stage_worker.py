@@ -17,7 +17,7 @@ from mlnb.engine.test_set_access import Access, read_accesses, record_access
 from mlnb.errors import ExecutorError, SettingsError
 from mlnb.executors import dask_cluster
 from mlnb.executors.dask_cluster import DaskCluster, cluster_address, connect, joined_workers
-from mlnb.executors.worker_facts import differences, worker_facts
+from mlnb.executors.worker_versions import differences, worker_versions
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +59,9 @@ def test_workers_run_the_stages_with_the_digests_of_a_local_run(cluster: Workers
     assert all("; on " in stage.reason for stage in remote.stages.values())
     assert (remote.folder / "notebooks" / "30_total.ipynb").exists()
     assert (remote.folder / "stages" / "total.cell.json").exists()  # the cells were followed
-    (known,) = clones.folder.glob("cache/mlnb/workers/*/.mlnb/test_set_accesses/0000*/interactive-1")
+    (shared,) = clones.folder.glob("cache/mlnb/workers/*/.mlnb/test_set_accesses/0000*/interactive-1")
     readers = {access.reader for access in read_accesses(bob / ".mlnb")}
-    assert known and readers == {"interactive-1", remote.stages["total"].from_run}
+    assert shared and readers == {"interactive-1", remote.stages["total"].from_run}
     assert "Nothing to do" in run(bob)[0]
     _, forced = run(bob, "--only", "double", "--force", "double")
     assert states(forced)["double"] == "finished" and forced.stages["double"].reason.startswith("forced; on")
@@ -76,8 +76,8 @@ def test_a_failed_stage_is_an_error_and_no_second_attempt(cluster: Workers, clon
     assert "NameError: name 'undefined' is not defined" in text
     assert failed.stages["double"].state == "failed" and failed.stages["number"].state == "finished"
     assert "undefined" in (failed.folder / "notebooks" / "20_double.ipynb").read_text()
-    made = [path for path in clones.named("/runs/") if "20" in path]
-    assert len(made) == 2 + (failed.stages["note"].state == "finished") + 1  # one of each stage, and that of ana
+    pushed = [path for path in clones.named("/runs/") if "20" in path]
+    assert len(pushed) == 2 + (failed.stages["note"].state == "finished") + 1  # one of each stage, and that of ana
 
 
 def test_a_stage_whose_worker_stops_it_is_run_again(cluster: Workers, clones: Clones) -> None:
@@ -144,9 +144,9 @@ def _tasks(cluster: Workers):
 
 
 def test_other_machines_are_refused_with_what_differs(cluster: Workers, clones: Clones) -> None:
-    own = worker_facts()
+    own = worker_versions()
     assert {"mlnb", "Python", "platform", "pandas", "distributed"} <= own.keys() and not differences(own, dict(own))
-    clones.patch.setattr(dask_cluster, "worker_facts", lambda: {**own, "pandas": "2.9"})
+    clones.patch.setattr(dask_cluster, "worker_versions", lambda: {**own, "pandas": "2.9"})
     clones.patch.setenv("MLNB_EXECUTOR", cluster.url)
     ana = clones.clone("ana")
     text = mlnb_in_process(ana, "run", "--no-report", code=3)

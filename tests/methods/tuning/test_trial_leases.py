@@ -50,7 +50,7 @@ def short_leases(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def search(storage: str | None, stop: int = 0, **options):
-    """A small study; with `stop`, its machine is lost when so many trials have finished."""
+    """A small study; with `stop`, its machine is lost after that number of trials."""
     random = np.random.default_rng(0)
     X = random.normal(size=(60, 3))
     y = (X[:, 0] + random.normal(0, 0.5, 60) > 0).astype(int)

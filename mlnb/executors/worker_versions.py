@@ -7,12 +7,12 @@ from importlib import metadata
 import mlnb
 from mlnb.remote.platforms import platform_name
 
-Facts = Mapping[str, str]  # version or name, by what it is of
+Versions = Mapping[str, str]  # version or name, by what it is of
 CLUSTER = ("dask", "distributed")  # libraries by which the machines talk
 
 
-def worker_facts() -> dict[str, str]:
-    """Return the facts of this machine: versions of mlnb, Python and the required libraries, and the platform.
+def worker_versions() -> dict[str, str]:
+    """Return the versions of mlnb, Python and the required libraries on this machine, and its platform.
 
     Optional libraries are not among them: a stage that imports one is refused where its version differs.
     """
@@ -31,7 +31,7 @@ def _version(name: str) -> str:
         return "none"
 
 
-def differences(own: Facts, other: Facts) -> str:
+def differences(own: Versions, other: Versions) -> str:
     """Return what differs, as "pandas 3.0.6 here, 3.0.5 there"; empty: nothing."""
     names = sorted(own.keys() | other.keys())
     pairs = [(name, own.get(name, "none"), other.get(name, "none")) for name in names]
