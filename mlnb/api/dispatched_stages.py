@@ -1,5 +1,6 @@
 """The executor `dask://HOST:PORT`: stages run on workers, which share the remote store with this machine."""
 
+import secrets
 import threading
 import warnings
 from typing import TYPE_CHECKING
@@ -8,6 +9,7 @@ import msgspec
 
 from mlnb.api.planned_stages import push_plan
 from mlnb.codec import replace
+from mlnb.engine.digests import digest_bytes
 from mlnb.engine.plan import Planner
 from mlnb.engine.project import Project
 from mlnb.engine.stage_jobs import OnCell, OutcomeState
@@ -51,7 +53,8 @@ class DispatchedStages(Dispatcher):
         message = msgspec.json.encode(replace(order, remote=self._remote)).decode()
         try:
             self._push(pipeline, planner, order.recipe)
-            text = self._cluster.call(run_order, message, on_note, self._copies(planner, order.stage))
+            name = secrets.token_hex(8) if order.forced else digest_bytes(f"{self._remote} {order.key}".encode())
+            text = self._cluster.call(run_order, name, message, on_note, self._copies(planner, order.stage))
         except MlnbError as error:
             kind = type(error).__name__
             return OrderReply(state=OutcomeState.FAILED, message=f"{kind}: {error}", error=kind)

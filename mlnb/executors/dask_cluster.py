@@ -3,7 +3,6 @@
 A task runs again on another worker when its worker is lost, and is ended when whoever has requested it is gone.
 """
 
-import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -81,7 +80,7 @@ class DaskCluster:
         self.url = url
         self._client = connect(url)
         self._cancelled = threading.Event()
-        self._running: dict[str, SimpleQueue[str | None]] = {}  # notes by topic; None: the end
+        self._running: dict[str, SimpleQueue[str | None]] = {}  # notes by name; None: the end
         try:
             self._wait_for_workers()
         except ExecutorError:
@@ -100,11 +99,12 @@ class DaskCluster:
         """Return the number of machines with workers."""
         return len({urlsplit(address).hostname for address in joined_workers(self._client)})
 
-    def call(self, task: Task, message: str, on_note: Callable[[str], None], copies: int = 1) -> str | None:
+    def call(self, task: Task, name: str, message: str, on_note: Callable[[str], None], copies: int = 1) -> str | None:
         """Run a task on one worker, again on another one when it is lost; return its reply, None after `cancel`.
 
         Args:
             task: A function of a module that workers have.
+            name: Names the work: while a task of this name runs, whoever requests it gets its notes and its reply.
             message: What it gets.
             on_note: Called with each note that it sends, in this thread.
             copies: Number of workers that run it at once; the first reply counts, and the others are ended.
@@ -112,8 +112,8 @@ class DaskCluster:
         Raises:
             ExecutorError: The scheduler was lost, or the task has ended several workers.
         """
-        topics = [f"mlnb-{secrets.token_hex(8)}" for _ in range(copies)]
-        notes = self._running[topics[0]] = SimpleQueue[str | None]()
+        topics = [f"mlnb-{name}-{number}" for number in range(copies)]
+        notes = self._running[name] = SimpleQueue[str | None]()
         futures: list[Future[str]] = []
         for number, topic in enumerate(topics):
             self._client.subscribe_topic(topic, lambda event: notes.put(event[1]))
@@ -128,7 +128,7 @@ class DaskCluster:
                     break
             return self._reply(futures)
         finally:
-            self._running.pop(topics[0])
+            self._running.pop(name)
             for topic, future in zip(topics, futures, strict=True):
                 self._client.unsubscribe_topic(topic)
                 future.cancel()

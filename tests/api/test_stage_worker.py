@@ -1,5 +1,6 @@
 """Stages on the workers of a Dask cluster: digests, progress, failures, interruptions, lost and different workers."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from remote_clones import Clones, output, run, shared_clones, states
 from toys import edit
 from waiting import wait_for
 
+from mlnb.api import stage_worker
 from mlnb.engine.project import Project
 from mlnb.engine.runs import open_run
 from mlnb.engine.test_set_access import Access, read_accesses, record_access
@@ -103,7 +105,7 @@ def test_an_interruption_ends_the_stage_on_its_worker(cluster: Workers, clones: 
     clones.patch.setattr(own, "stop", lambda topic: ended.set())
     calls = DaskCluster(cluster.url)
     replies = []
-    thread = threading.Thread(target=lambda: replies.append(calls.call(_wait, "go", print)))
+    thread = threading.Thread(target=lambda: replies.append(calls.call(_wait, "c", "go", print)))
     thread.start()
     wait_for(lambda: any(task.state == "executing" for task in _tasks(cluster)), 10, "the task")
     calls.cancel()
@@ -116,11 +118,45 @@ def test_an_interruption_ends_the_stage_on_its_worker(cluster: Workers, clones: 
 def test_copies_end_with_the_first_reply(cluster: Workers) -> None:
     calls = DaskCluster(cluster.url)
     notes: list[str] = []
-    assert calls.hosts() == 1 and calls.call(_answer, "hello", notes.append, copies=3) == "hello"
+    assert calls.hosts() == 1 and calls.call(_answer, "a", "hello", notes.append, copies=3) == "hello"
+    assert calls.call(_answer, "a", "again", notes.append) == "again"  # a result is not kept
     wait_for(lambda: not _tasks(cluster), 10, "the end of the other copies")
     with pytest.raises(ZeroDivisionError):
-        calls.call(_divide, "1", notes.append, copies=2)
+        calls.call(_divide, "b", "1", notes.append, copies=2)
     calls.close()
+
+
+def test_two_machines_that_request_the_same_work_share_it(cluster: Workers) -> None:
+    clusters = [DaskCluster(cluster.url) for _ in range(2)]
+    replies: list[str | None] = []
+    threads = [
+        threading.Thread(target=lambda each=each: replies.append(each.call(_count, "d", "", print)))
+        for each in clusters
+    ]
+    threads[0].start()
+    wait_for(lambda: len(COUNTED) == 1, 10, "the task")
+    threads[1].start()
+    wait_for(lambda: len(cluster.scheduler.clients) >= 2 and _wanted(cluster) == 2, 10, "the other request")
+    clusters[0].cancel()
+    threads[0].join(10)
+    COUNTED.append("go")
+    threads[1].join(10)
+    assert replies == [None, "1"]  # ended for one of them, and run once
+    for each in clusters:
+        each.close()
+
+
+COUNTED: list[str] = []
+
+
+def _count(topic: str, message: str) -> str:
+    COUNTED.append(topic)
+    wait_for(lambda: "go" in COUNTED, 10, "go")
+    return str(COUNTED.count(topic))
+
+
+def _wanted(cluster: Workers) -> int:
+    return max((len(task.who_wants or ()) for task in list(cluster.scheduler.tasks.values())), default=0)
 
 
 def _answer(topic: str, message: str) -> str:
@@ -180,3 +216,46 @@ def test_a_scheduler_without_workers_is_an_error(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(dask_cluster, "WORKER_SECONDS", 0.0)
     with dask_workers() as empty, pytest.raises(ExecutorError, match=r"No worker has joined .* --on"):
         DaskCluster(empty.url)
+
+
+def test_a_worker_joins_again_when_its_scheduler_is_back(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url, loops = f"dask://127.0.0.1:{free_port()}", dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Event]]()
+
+    def stop_signals() -> asyncio.Event:  # threads get no signals
+        event = asyncio.Event()
+        loops[threading.current_thread().name] = (asyncio.get_running_loop(), event)
+        return event
+
+    def start(name: str, serve, *arguments) -> threading.Thread:
+        thread = threading.Thread(target=serve, args=arguments, name=name)
+        thread.start()
+        return thread
+
+    def stop(thread: threading.Thread) -> None:
+        loop, event = loops[thread.name]
+        loop.call_soon_threadsafe(event.set)
+        thread.join(30)
+        assert not thread.is_alive()
+
+    def joined(times: int) -> None:
+        texts: list[str] = []
+
+        def printed() -> bool:
+            texts.append(capsys.readouterr().out)
+            return "".join(texts).count(f"has joined {url}") == times
+
+        wait_for(printed, 20, "the worker")
+
+    monkeypatch.setattr(stage_worker, "_stop_signals", stop_signals)
+    monkeypatch.setattr(stage_worker, "REJOIN_SECONDS", 0.1)
+    scheduler = start("first", stage_worker.serve_scheduler, url)
+    wait_for(lambda: "first" in loops, 10, "the scheduler")
+    worker = start("worker", stage_worker.serve_worker, url)
+    joined(1)
+    stop(scheduler)
+    again = start("second", stage_worker.serve_scheduler, url)
+    joined(1)
+    stop(worker)
+    stop(again)
