@@ -32,6 +32,7 @@ class Machine:
         self._spaces = spaces
         self.link = f"{BRIDGE}{number}"
         if spaces:
+            self._delete()  # that of a benchmark that was killed
             run(f"ip netns add {name}")
             run(f"ip link add {self.link} type veth peer name eth0 netns {name}")
             run(f"ip link set {self.link} master {BRIDGE} up")
@@ -80,7 +81,11 @@ class Machine:
         """End the worker and the namespace."""
         self.leave()
         if self._spaces:
-            run(f"ip netns del {self.name}")
+            self._delete()
+
+    def _delete(self) -> None:
+        for command in (f"ip link del {self.link}", f"ip netns del {self.name}"):
+            subprocess.run(command.split(), capture_output=True, check=False)
 
 
 def run(command: str) -> None:

@@ -13,13 +13,14 @@ from mlnb.engine.job_factory import JobFactory
 from mlnb.engine.plan import Planner
 from mlnb.engine.plan_steps import Step
 from mlnb.engine.recipe_keys import recipe_keys
+from mlnb.engine.run_accesses import accesses_of_runs
 from mlnb.engine.run_records import Outputs, StageResult
 from mlnb.engine.snapshot_keys import snapshot_request
 from mlnb.engine.stage_files import CellNote, ProgressNote, progress_path, write_cell
 from mlnb.engine.stage_jobs import Executor, Outcome, OutcomeState
 from mlnb.engine.stage_orders import AnyExecutor, Dispatcher, StageOrder
 from mlnb.engine.store import LINKED
-from mlnb.engine.test_set_access import Access, is_held_out, read_accesses, recorded_accesses
+from mlnb.engine.test_set_access import Access, is_held_out, read_accesses
 from mlnb.errors import ContractBroken, RemoteError, StoreCorrupted
 
 POLL = 0.05  # seconds between two attempts to lock a stage key
@@ -113,8 +114,7 @@ class StageRunner:
 
     def _accesses(self) -> tuple[Access, ...]:
         """Return all accesses to held-out artifacts that this machine knows, which are counted in an evaluation."""
-        recorded = recorded_accesses(run.record for run in runs.list_runs(self.planner.project))
-        return tuple(sorted({*read_accesses(self.store.root), *recorded}))
+        return tuple(sorted({*read_accesses(self.store.root), *accesses_of_runs(self.planner.project)}))
 
     def _execute(self, executor: Executor, task: StageTask, key: str) -> Computed | Outcome:
         step, name = task.step, task.step.name

@@ -3,6 +3,7 @@
 A task runs again on another worker when its worker is lost, and is ended when whoever has requested it is gone.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -39,6 +40,7 @@ def cluster_address(url: str) -> str:
 def connect(url: str) -> Client:
     """Return a client of the scheduler at `dask://HOST:PORT`. Raises `ExecutorError` when it does not respond."""
     address = cluster_address(url)
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # a lost connection is an error of this module
     try:
         return Client(address, timeout=CONNECT_SECONDS, set_as_default=False, name="mlnb")
     except (OSError, TimeoutError, RuntimeError) as error:

@@ -1,6 +1,6 @@
 """Dask workers on two machines: equal digests, overhead of a stage, and workers that are killed, cut off or stopped.
 
-PYTHONPATH=tests python benchmarks/workers.py [--base CHECKOUT] [--only PART ...]
+PYTHONPATH=tests python benchmarks/stage_workers.py [--base CHECKOUT] [--only PART ...]
 
 Each machine is a network namespace with folders in memory that no other machine sees, which needs root on Linux;
 they share an S3 server and PostgreSQL. Without root, all workers use the loopback interface and separate folders,
@@ -29,7 +29,7 @@ from worker_machines import BRIDGE, MLNB, Machine, bridge, database, wait
 ROOT = Path(__file__).resolve().parent.parent
 STAGES = 6  # of the project that measures the overhead
 SLEEP = 6.0  # seconds of the stage whose worker is lost
-TRIALS = 16
+TRIALS = 8
 ROUNDS = 5
 BUSY = 0.02  # seconds that a Python doing nothing takes at most on a machine that can be judged by
 LIMITS = {
@@ -195,6 +195,7 @@ def main() -> int:
     parser.add_argument("--base", type=Path, help="another checkout, to compare the command without a remote with")
     parser.add_argument("--only", nargs="+", default=["overhead", "search", "link", "stop"], help="parts to measure")
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # what it has started is ended
     begin = time.perf_counter()
     subprocess.run([sys.executable, "-c", "pass"], check=True)
     busy = time.perf_counter() - begin > BUSY
