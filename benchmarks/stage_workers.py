@@ -107,7 +107,7 @@ def search(folder: Path, machines: list[Machine], remote: Mapping[str, str], sto
     killed: list[int] = []
 
     def kill(done: float) -> None:
-        if done >= TRIALS / 2 and not killed:
+        if done >= 1 and not killed:
             killed.append(1)
             machines[0].send(signal.SIGKILL)
 

@@ -4,6 +4,7 @@ A task runs again on another worker when its worker is lost, and is ended when w
 """
 
 import logging
+import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -106,7 +107,7 @@ class DaskCluster:
 
         Args:
             task: A function of a module that workers have.
-            name: Names the work: while a task of this name runs, whoever requests it gets its notes and its reply.
+            name: Names the work: while one copy of it runs, whoever requests it gets its notes and its reply.
             message: What it gets.
             on_note: Called with each note that it sends, in this thread.
             copies: Number of workers that run it at once; the first reply counts, and the others are ended.
@@ -114,7 +115,7 @@ class DaskCluster:
         Raises:
             ExecutorError: The scheduler was lost, or the task has ended several workers.
         """
-        topics = [f"mlnb-{name}-{number}" for number in range(copies)]
+        topics = [f"mlnb-{name}"] if copies == 1 else [f"mlnb-{secrets.token_hex(16)}" for _ in range(copies)]
         notes = self._running[name] = SimpleQueue[str | None]()
         futures: list[Future[str]] = []
         for number, topic in enumerate(topics):
@@ -133,7 +134,8 @@ class DaskCluster:
             self._running.pop(name)
             for topic, future in zip(topics, futures, strict=True):
                 self._client.unsubscribe_topic(topic)
-                future.cancel()
+                if not future.done():  # that of a finished one would end the next task of this name
+                    future.cancel()
 
     def _reply(self, futures: "list[Future[str]]") -> str | None:
         """Return the reply of the first task that has one; None after `cancel`."""
