@@ -27,6 +27,7 @@ MlnbError
 ├── StoreCorrupted (OSError)           stored bytes do not match their digest
 ├── StoreFull (OSError)                no space left on the disk: exit code 6
 ├── RemoteError (OSError)              the remote store cannot be read or written: exit code 3
+├── ExecutorError (RuntimeError)       no other machine can run stages: exit code 3
 ├── MissingExtra (ImportError)         an optional library is not installed: exit code 2
 ├── NotReproducible (RuntimeError)     what a reproduction needs is missing: exit code 7
 ├── ServingError (RuntimeError)        a bento cannot be built, started or verified: exit code 3
@@ -168,6 +169,12 @@ class StoreFull(MlnbError, OSError):
 
 class RemoteError(MlnbError, OSError):
     """The remote store cannot be read or written."""
+
+    exit_code = 3
+
+
+class ExecutorError(MlnbError, RuntimeError):
+    """Stages cannot be run on other machines: no scheduler, no worker, or workers that differ from this machine."""
 
     exit_code = 3
 

@@ -45,6 +45,11 @@ class ProjectSettings(SettingsGroup):
         variable="MLNB_REMOTE_TIMEOUT",
         low=0.1,
     )
+    executor = Setting(
+        "local",
+        "Where stages run: local, or dask://HOST:PORT, whose workers share the remote store.",
+        variable="MLNB_EXECUTOR",
+    )
     registry = Setting("", "SQLAlchemy URL of the model registry, ${NAME} from the environment; empty: in the store.")
     audit_anchor = Setting(
         "", "Folder or fsspec URL that gets each head of the audit log, such as a folder in git; empty: none."

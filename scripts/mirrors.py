@@ -11,6 +11,11 @@ GENERATED = ("methods", "stages")
 
 # Modules that are tested in another file. Test file: (reason, the modules).
 TOGETHER = {
+    "api/test_stage_worker.py": (
+        "workers are tested with the runs that send them stages",
+        "api/dispatched_stages api/run_executors cli/run_worker engine/stage_orders executors/dask_cluster "
+        "executors/worker_versions",
+    ),
     "cli/test_lab.py": ("the command starts JupyterLab with the files", "lab/jupyter_files"),
     "cli/test_debug.py": (
         "snapshots of a project exist only while a failed run is kept in memory",

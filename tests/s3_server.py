@@ -209,14 +209,14 @@ def etag(data: bytes) -> str:
 
 
 @contextlib.contextmanager
-def run_server() -> Iterator[S3Server]:
-    """Serve buckets until the block ends."""
+def run_server(host: str = "127.0.0.1") -> Iterator[S3Server]:
+    """Serve buckets at an address of this machine until the block ends."""
     server = S3Server()
-    http = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(server))
+    http = ThreadingHTTPServer((host, 0), handler_of(server))
     http.daemon_threads = True
     thread = threading.Thread(target=http.serve_forever, daemon=True)
     thread.start()
-    server.url = f"http://127.0.0.1:{http.server_port}"
+    server.url = f"http://{host}:{http.server_port}"
     try:
         yield server
     finally:

@@ -108,6 +108,7 @@ ELSEWHERE = {
     "ui": "cli/test_ui.py",
     "upgrade": "cli/test_upgrade.py",
     "verify": "governance/test_project_verification.py",
+    "worker": "api/test_stage_worker.py",
 }
 
 

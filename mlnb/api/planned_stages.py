@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlnb.api.run_execution import run_plans, start_listeners
-from mlnb.api.run_request import GridPlan, RunRequest, pipeline_name
+from mlnb.api.run_request import GridPlan, RunRequest
 from mlnb.codec import to_json
+from mlnb.engine.code_sources import CodeSources
 from mlnb.engine.confined_names import is_confined
 from mlnb.engine.digests import digest_bytes, digest_file, digest_value
 from mlnb.engine.files import make_folder, write_whole
-from mlnb.engine.graph import build_graph
+from mlnb.engine.graph import Graph, build_graph
 from mlnb.engine.notebook import read_notebooks
 from mlnb.engine.plan import Planner
 from mlnb.engine.plan_reasons import explain
@@ -24,6 +25,7 @@ from mlnb.engine.project import Project
 from mlnb.engine.recipe_keys import recipe_keys
 from mlnb.engine.remote_messages import PlannedRun
 from mlnb.engine.runs import Run
+from mlnb.engine.stage_orders import LOCAL
 from mlnb.errors import ProjectError, UnknownRun, UsageError
 from mlnb.governance.source_archive import module_files, named_files
 from mlnb.machine import cache_folder
@@ -44,8 +46,13 @@ class PlannedStage(NamedTuple):
     stage: str
 
 
-def push_plan(project: Project, request: RunRequest, planner: Planner) -> dict[str, str]:
+def push_plan(project: Project, pipeline: str, planner: Planner) -> dict[str, str]:
     """Push a plan with the results of stages that it reuses; return the key of each stage, for `mlnb stage`.
+
+    Args:
+        project: The project.
+        pipeline: Name of the pipeline.
+        planner: The plan.
 
     Raises:
         UsageError: There is no remote store.
@@ -61,7 +68,7 @@ def push_plan(project: Project, request: RunRequest, planner: Planner) -> dict[s
     recipes = recipe_keys(planner)
     remote.push_plan(
         PlannedRun(
-            pipeline=pipeline_name(project, request),
+            pipeline=pipeline,
             values=planner.values,
             inputs=planner.graph.inputs,
             files={name: digest_file(path) for name, path in sorted(planned_files(planner).items())},
@@ -99,64 +106,123 @@ def planned_files(planner: Planner) -> dict[str, Path]:
     return {name: path for name, path in files.items() if path.is_file()}
 
 
-def pull_stage(key: str, url: str, folder: Path | None = None, keys: Path | None = None) -> PlannedStage:
-    """Return a stage of a plan in the remote store, with its project in a folder of this machine.
+class PlanSource:
+    """The plans of one remote store on this machine; what was read of the last one stays for its other stages."""
 
-    Args:
-        key: The key that `mlnb plan --push` printed.
-        url: URL of the remote store.
-        folder: Where the project is written; None: in this user's cache.
-        keys: File with the public keys, one of which must have signed the plan; None: any plan is run.
+    def __init__(self, url: str, folder: Path | None = None, keys: Path | None = None) -> None:
+        """Request nothing yet.
+
+        Args:
+            url: URL of the remote store.
+            folder: Where the project of a plan is written; None: in this user's cache.
+            keys: File with the public keys, one of which must have signed a plan; None: any plan is run.
+        """
+        self.url = url
+        self._folder = folder
+        self._keys = keys
+        self._opened: _OpenedPlan | None = None
+
+    def pull(self, key: str, force: bool = False) -> PlannedStage:
+        """Return a stage of a plan, with its project in a folder of this machine.
+
+        Args:
+            key: The key that `mlnb plan --push` printed.
+            force: Whether the stage runs although there is a result.
+
+        Raises:
+            UnknownRun: There is no such plan.
+            RemoteError: The remote store cannot be used.
+            ProjectError: The libraries of this machine are not those of the plan, or a file of it cannot be pulled.
+        """
+        opened = self._opened
+        if opened is None or key not in opened.plan.recipes.values():
+            self.close()
+            opened = self._opened = self._open(key)
+        elif opened.project.store.remote is not None:
+            opened.project.store.remote.forget()
+        os.environ[ProcessSettings.root.variable] = str(opened.project.root)
+        plan, graph = opened.plan, opened.graph
+        stage = next(name for name, recipe in plan.recipes.items() if recipe == key)
+        selection = select(graph, only=[stage], force=[stage] if force else None)
+        planner = Planner(opened.project, graph, plan.values, selection, sources=opened.sources)
+        if recipe_keys(planner).get(stage) != key:
+            differences = explain(plan.key_inputs[stage], planner.key_inputs(stage, {})) or "an earlier stage differs"
+            raise ProjectError(
+                f"This machine would run another stage {stage!r} than the plan: {differences}. Install the libraries "
+                "of the plan, with the constraints.txt of its project."
+            )
+        return PlannedStage(planner, plan.pipeline, stage)
+
+    def close(self) -> None:
+        """End the helper process of the last plan."""
+        if self._opened is not None and self._opened.project.store.remote is not None:
+            self._opened.project.store.remote.close()
+        self._opened = None
+
+    def _open(self, key: str) -> "_OpenedPlan":
+        """Pull the plan of a stage and the files of its project."""
+        workers = cache_folder() / WORKERS
+        os.environ |= {ProjectSettings.remote.variable: self.url, ProjectSettings.remote_mode.variable: "rw"}
+        bare = _project_of(workers / digest_bytes(self.url.encode())[:16], self._keys)
+        remote = bare.store.remote
+        assert remote is not None
+        plan = remote.find_plan(key)
+        if plan is None:
+            raise UnknownRun(f"{remote.url} has no plan with the key {key[:80]!r}; push one: `mlnb plan --push`.")
+        folder = self._folder or workers / digest_value(to_json(plan))[:16]
+        root = _project_of(folder.absolute(), self._keys).root
+        _write_files(bare, root, plan)
+        remote.close()
+        project = Project.find(root).with_settings(tracker="local", executor=LOCAL)
+        notebooks = read_notebooks(project.notebooks, project.source_cache)
+        graph = build_graph(notebooks, project.pipeline(plan.pipeline), plan.inputs)
+        return _OpenedPlan(plan, project, graph, CodeSources(project))
+
+
+class _OpenedPlan(NamedTuple):
+    """A plan with its project on this machine."""
+
+    plan: PlannedRun
+    project: Project
+    graph: Graph
+    sources: CodeSources
+
+
+def must_run(planned: PlannedStage) -> bool:
+    """Return whether a stage has to be executed; a result that is on this machine alone is pushed.
 
     Raises:
-        UnknownRun: There is no such plan.
-        RemoteError: The remote store cannot be used.
-        ProjectError: The libraries of this machine are not those of the plan, or a file of it cannot be pulled.
+        UnknownRun: A stage before it has no result.
     """
-    workers = cache_folder() / WORKERS
-    os.environ |= {ProjectSettings.remote.variable: url, ProjectSettings.remote_mode.variable: "rw"}
-    bare = _project_of(workers / digest_bytes(url.encode())[:16], keys)
-    remote = bare.store.remote
-    assert remote is not None
-    plan = remote.find_plan(key)
-    if plan is None:
-        raise UnknownRun(f"{remote.url} has no plan with the key {key[:80]!r}; push one: `mlnb plan --push`.")
-    root = _project_of((folder or workers / digest_value(to_json(plan))[:16]).absolute(), keys).root
-    os.environ[ProcessSettings.root.variable] = str(root)
-    _write_files(bare, root, plan)
-    remote.close()
-    project = Project.find(root).with_settings(tracker="local")
-    notebooks = read_notebooks(project.notebooks, project.source_cache)
-    graph = build_graph(notebooks, project.pipeline(plan.pipeline), plan.inputs)
-    stage = next(name for name, recipe in plan.recipes.items() if recipe == key)
-    planner = Planner(project, graph, plan.values, select(graph, only=[stage]))
-    if recipe_keys(planner).get(stage) != key:
-        differences = explain(plan.key_inputs[stage], planner.key_inputs(stage, {})) or "an earlier stage differs"
-        raise ProjectError(
-            f"This machine would run another stage {stage!r} than the plan: {differences}. Install the libraries of "
-            "the plan, with the constraints.txt of its project."
-        )
-    return PlannedStage(planner, plan.pipeline, stage)
+    planner = planned.planner
+    try:
+        steps = planner.plan()
+    except UnknownRun as error:
+        raise UnknownRun(f"A stage before {planned.stage!r} has no result in the remote store: {error}") from error
+    step = next(step for step in steps if step.name == planned.stage)
+    if step.action != StepAction.REUSE:
+        return True
+    remote = planner.project.store.remote
+    assert remote is not None and step.key is not None and step.result is not None
+    planner.share(step.name, step.key, step.result)
+    remote.wait()
+    return False
 
 
 def run_stage(planned: PlannedStage, progress: "Listener | None", command: Sequence[str]) -> Run | None:
     """Run a stage that was pulled, and push its result; return the run, or None when its result is there already.
 
     Args:
-        planned: From `pull_stage`.
+        planned: From `PlanSource.pull`.
         progress: Receives the events.
         command: The command line, for the record.
 
     Raises:
         UnknownRun: A stage before it has no result.
     """
-    planner, project = planned.planner, planned.planner.project
-    try:
-        steps = planner.plan()
-    except UnknownRun as error:
-        raise UnknownRun(f"A stage before {planned.stage!r} has no result in the remote store: {error}") from error
-    if any(step.name == planned.stage and step.action == StepAction.REUSE for step in steps):
+    if not must_run(planned):
         return None
+    planner, project = planned.planner, planned.planner.project
     listeners = start_listeners(project, progress)
     request = RunRequest(pipeline=planned.pipeline)
     plans = [GridPlan(planner, ())]

@@ -46,12 +46,12 @@ def run_plans(
         workers: Number of stages that run at once.
         report: Whether to write the HTML report of each run.
     """
+    from mlnb.api.run_executors import open_executor
     from mlnb.engine.events import EventDispatcher
     from mlnb.engine.initial_record import RunOptions
     from mlnb.engine.interrupts import on_next_interrupt
     from mlnb.engine.pipeline import Pipeline
     from mlnb.engine.project_lock import use_project
-    from mlnb.executors.local import LocalExecutor
 
     dispatch = EventDispatcher(listeners)
     group: str | None = None
@@ -61,8 +61,7 @@ def run_plans(
         for listener in listeners:
             stack.callback(getattr(listener, "close", lambda: None))
         stack.enter_context(use_project(project))
-        executor = LocalExecutor(workers)
-        executor.warm(1)
+        executor = open_executor(project, workers)
         with contextlib.closing(executor):
             for planner, grid in plans:
                 options = RunOptions(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlnb.api.run_execution import record_run
+from mlnb.api.run_executors import open_executor
 from mlnb.api.run_request import GridPlan, RunRequest, pipeline_name
 from mlnb.engine.events import EventDispatcher, Listener
 from mlnb.engine.initial_record import RunOptions
@@ -15,7 +16,7 @@ from mlnb.engine.pipeline import Pipeline
 from mlnb.engine.project import Project
 from mlnb.engine.project_lock import use_project
 from mlnb.engine.runs import Run
-from mlnb.executors import local
+from mlnb.engine.stage_orders import AnyExecutor
 
 Conclude = Callable[[Run, Path | None], None]
 
@@ -70,8 +71,7 @@ class RunQueue:
             for listener in self._listeners:
                 stack.callback(getattr(listener, "close", lambda: None))
             stack.enter_context(use_project(self.project))
-            executor = stack.enter_context(contextlib.closing(local.LocalExecutor(self.options.workers)))
-            executor.warm(1)
+            executor = stack.enter_context(contextlib.closing(open_executor(self.project, self.options.workers)))
             pool = stack.enter_context(ThreadPoolExecutor(self.options.workers, thread_name_prefix="run"))
             try:
                 while self._fill(plans, executor, pool):
@@ -91,7 +91,7 @@ class RunQueue:
         return True
 
     def _fill(
-        self, plans: Iterator[tuple[RunRequest, GridPlan]], executor: local.LocalExecutor, pool: ThreadPoolExecutor
+        self, plans: Iterator[tuple[RunRequest, GridPlan]], executor: AnyExecutor, pool: ThreadPoolExecutor
     ) -> bool:
         """Start runs until as many as workers run; return whether any does."""
         while len(self._running) < self.options.workers:

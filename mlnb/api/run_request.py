@@ -18,6 +18,7 @@ from mlnb.engine.project import Project
 from mlnb.engine.run_records import Outputs
 from mlnb.engine.runs import newest_run_with
 from mlnb.engine.snapshot_keys import LiveSnapshots
+from mlnb.engine.stage_orders import LOCAL
 from mlnb.engine.upgrade_journal import unfinished
 from mlnb.errors import ParameterError, ProjectError
 from mlnb.registry.champion import fill_champion
@@ -150,7 +151,9 @@ def pipeline_inputs(
 
 
 def find_snapshots(project: Project) -> LiveSnapshots:
-    """Return the snapshots that a run could continue from."""
+    """Return the snapshots that a run could continue from; those of workers on other machines are not known."""
+    if project.settings.executor != LOCAL:
+        return {}
     from mlnb.executors import live_snapshots  # a run with nothing to do needs none
 
     return live_snapshots.find_usable(project)

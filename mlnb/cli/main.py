@@ -31,6 +31,7 @@ COMMANDS = {
     "plan": Command("plan", "show which stages `mlnb run` would run, and why"),
     "stages": Command("stages", "list the stages, or show one in full"),
     "stage": Command("run_stage", "run a stage of a plan from the remote store"),
+    "worker": Command("run_worker", "run stages for other machines, or their scheduler"),
     "debug": Command("debug", "open the state before the failed cell of a stage"),
     "runs": Command("runs", "list, sort, filter and compare runs"),
     "show": Command("show", "show a run, a stage or an artifact"),

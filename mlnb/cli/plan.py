@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlnb.api.last_run import with_last_data
-from mlnb.api.run_request import RunRequest, plan_request
+from mlnb.api.run_request import RunRequest, pipeline_name, plan_request
 from mlnb.cli.arguments import add_options, plan_lines, read_request
 from mlnb.codec import to_json
 from mlnb.engine.confined_names import is_plain_name
@@ -100,4 +100,4 @@ def _push(project: Project, request: RunRequest, planner: Planner) -> dict[str, 
     """Push a plan; return the key of each stage for `mlnb stage`."""
     from mlnb.api.planned_stages import push_plan  # which a plan of this machine alone does not need
 
-    return push_plan(project, request, planner)
+    return push_plan(project, pipeline_name(project, request), planner)

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from mlnb.api.planned_stages import pull_stage, run_stage
+from mlnb.api.planned_stages import PlanSource, run_stage
 from mlnb.api.progress import progress_listener
 from mlnb.cli.run_summary import failure_summary
 from mlnb.errors import RemoteError
@@ -31,7 +31,7 @@ def parser(p: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run the stage; return the exit code of its run."""
-    planned = pull_stage(args.key, args.remote, args.folder, args.keys)
+    planned = PlanSource(args.remote, args.folder, args.keys).pull(args.key)
     run = run_stage(planned, progress_listener(args.json), ("mlnb", *sys.argv[1:]))
     if run is None:
         print(f"stage {planned.stage}: the remote store has its result")

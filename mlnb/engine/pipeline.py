@@ -33,7 +33,8 @@ from mlnb.engine.plan_steps import Step, StepAction
 from mlnb.engine.prefetch import Prefetcher
 from mlnb.engine.run_records import RunState, StageFailure, StageResult, StageState
 from mlnb.engine.stage_files import ProgressNote
-from mlnb.engine.stage_jobs import Executor, Outcome, OutcomeState, failed_with
+from mlnb.engine.stage_jobs import Outcome, OutcomeState, failed_with
+from mlnb.engine.stage_orders import AnyExecutor
 from mlnb.engine.stage_runner import Computed, StageRunner, StageTask
 from mlnb.errors import NotebookError, StoreCorrupted, StoreFull
 
@@ -45,13 +46,13 @@ class Pipeline:
     """One run of a plan. `execute` returns the run; its record has the outcome of each stage."""
 
     def __init__(
-        self, planner: Planner, executor: Executor, dispatch: EventDispatcher, options: RunOptions, workers: int = 2
+        self, planner: Planner, executor: AnyExecutor, dispatch: EventDispatcher, options: RunOptions, workers: int = 2
     ) -> None:
         """Create the run.
 
         Args:
             planner: The plan.
-            executor: Executes the notebooks.
+            executor: Executes the notebooks, or has other machines execute them.
             dispatch: Receives the events.
             options: What the run was started with.
             workers: Number of stages that run at once.
@@ -290,8 +291,7 @@ class Pipeline:
             report = self._jobs.report(name, self._attempts[name])
             if report is not None:
                 self._artifacts.update(name, report.outputs)
-            note = self._jobs.progress(name)
-            if note is not None and self._progress.get(name) != note:
+            if (note := self._jobs.progress(name)) is not None and self._progress.get(name) != note:
                 self._progress[name] = note
                 self.dispatch(StageProgress(self.run, name, note.done, note.total, note.text))
 

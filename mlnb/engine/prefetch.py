@@ -12,7 +12,7 @@ from mlnb.engine.artifacts import RunArtifacts
 from mlnb.engine.job_factory import JobFactory
 from mlnb.engine.plan import Planner
 from mlnb.engine.plan_steps import Step, StepAction
-from mlnb.engine.stage_jobs import Executor
+from mlnb.engine.stage_orders import AnyExecutor
 from mlnb.errors import NotebookError
 
 MOST_TRIES = 10  # in as many polls: the executor refuses a job until the stage prepared before has taken its worker
@@ -22,7 +22,7 @@ CodeVersion = tuple[str, dict[str, str], dict[str, str]]
 class Prefetcher:
     """Prepares at most one notebook of a run at a time, and none twice; it uses no worker of a stage."""
 
-    def __init__(self, executor: Executor, jobs: JobFactory, planner: Planner) -> None:
+    def __init__(self, executor: AnyExecutor, jobs: JobFactory, planner: Planner) -> None:
         self.executor = executor
         self.jobs = jobs
         self.planner = planner

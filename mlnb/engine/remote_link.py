@@ -32,6 +32,7 @@ from mlnb.engine.remote_messages import (
     Request,
     SharedRun,
     SharedStage,
+    WaitForPushes,
 )
 from mlnb.engine.remote_process import RemoteProcess
 from mlnb.engine.run_records import StageResult, digests_of
@@ -98,13 +99,21 @@ class RemoteLink:
             self._process = RemoteProcess(self._root, self._settings)
             self._end = weakref.finalize(self, self._process.close)
 
-    def stage(self, key: str, plan: KeyedGraph) -> SharedStage | None:
+    def forget(self) -> None:
+        """Request results again that were absent, as other machines may have pushed them since."""
+        self._absent.clear()
+        self._recipes.clear()
+
+    def stage(self, key: str, plan: KeyedGraph, again: bool = False) -> SharedStage | None:
         """Return the result of a stage key whose objects can be pulled, and store it locally; None when there is none.
 
         Args:
             key: Stage key.
             plan: The plan; the results of its other stages are requested at the same time.
+            again: Whether it is requested although it was absent before.
         """
+        if again:
+            self._absent.discard(key)
         shared = read_record(SharedStage, entry_path(self._folder, key))
         if shared is None and key not in self._absent and not self.down:
             others = tuple(recipe for recipe in recipe_keys(plan).values() if recipe not in self._recipes)
@@ -162,6 +171,10 @@ class RemoteLink:
                 return
             path.unlink(missing_ok=True)
         self._request(PushStage(key=key, recipe=recipe_keys(plan)[name], result=result))
+
+    def wait(self) -> int:
+        """Wait until the results before are pushed; return the number of those that were pushed since the last wait."""
+        return 0 if self.down else self._request(WaitForPushes()).pushed
 
     def lacks_run(self, run: str) -> bool:
         """Return whether a run is to be pushed."""

@@ -77,6 +77,10 @@ class PushStage(Record, frozen=True, kw_only=True, tag=True):
     result: StageResult
 
 
+class WaitForPushes(Record, frozen=True, kw_only=True, tag=True):
+    """Reply when the results before are pushed."""
+
+
 class PushRun(Record, frozen=True, kw_only=True, tag=True):
     """Push a run's files when its stages are pushed.
 
@@ -154,7 +158,20 @@ class Probe(Record, frozen=True, kw_only=True, tag=True):
     """Check what the remote store supports."""
 
 
-Request = FindStages | Pull | PushStage | PushRun | PushPlan | FindPlan | FindRun | PullRun | ListRuns | Erase | Probe
+Request = (
+    FindStages
+    | Pull
+    | PushStage
+    | WaitForPushes
+    | PushRun
+    | PushPlan
+    | FindPlan
+    | FindRun
+    | PullRun
+    | ListRuns
+    | Erase
+    | Probe
+)
 
 
 class Numbered(Record, frozen=True, kw_only=True):

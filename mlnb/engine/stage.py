@@ -10,8 +10,8 @@ from mlnb.codec import R
 from mlnb.engine.formats import load_object, open_table, save_object
 from mlnb.engine.parameter_values import SECRET
 from mlnb.engine.project import Project
+from mlnb.engine.run_accesses import accesses_of_runs
 from mlnb.engine.run_records import OutputRecord, Outputs
-from mlnb.engine.runs import list_runs
 from mlnb.engine.stage_files import ProgressNote
 from mlnb.engine.test_set_access import (
     Access,
@@ -20,7 +20,6 @@ from mlnb.engine.test_set_access import (
     is_held_out,
     record_access,
     record_rows,
-    recorded_accesses,
 )
 from mlnb.errors import ContractBroken, GateFailed, ParameterError
 from mlnb.redaction import redact
@@ -117,8 +116,8 @@ class Stage(ABC):
         Args:
             tables: Data frames (n, m); the order of their rows and columns does not matter.
         """
-        recorded = recorded_accesses(run.record for run in list_runs(self.project))
-        return count_opened(self.project.store, tables, Access("", self._reader, self._purpose), recorded)
+        own = Access("", self._reader, self._purpose)
+        return count_opened(self.project.store, tables, own, accesses_of_runs(self.project))
 
     def save(self, artifact: str, value: Any) -> None:
         """Save an artifact that the stage declares to write.

@@ -5,18 +5,23 @@ import time
 from functools import partial
 from pathlib import Path
 
-from mlnb.codec import Record, replace
+from mlnb.codec import Record, encode, replace
 from mlnb.engine import runs
 from mlnb.engine.events import CellStarted, EventDispatcher
+from mlnb.engine.files import write_private
 from mlnb.engine.job_factory import JobFactory
 from mlnb.engine.plan import Planner
 from mlnb.engine.plan_steps import Step
+from mlnb.engine.recipe_keys import recipe_keys
+from mlnb.engine.run_accesses import accesses_of_runs
 from mlnb.engine.run_records import Outputs, StageResult
 from mlnb.engine.snapshot_keys import snapshot_request
-from mlnb.engine.stage_files import CellNote, write_cell
+from mlnb.engine.stage_files import CellNote, ProgressNote, progress_path, write_cell
 from mlnb.engine.stage_jobs import Executor, Outcome, OutcomeState
+from mlnb.engine.stage_orders import AnyExecutor, Dispatcher, StageOrder
 from mlnb.engine.store import LINKED
-from mlnb.errors import ContractBroken, StoreCorrupted
+from mlnb.engine.test_set_access import Access, is_held_out, read_accesses
+from mlnb.errors import ContractBroken, RemoteError, StoreCorrupted
 
 POLL = 0.05  # seconds between two attempts to lock a stage key
 
@@ -48,7 +53,12 @@ class StageRunner:
     """Computes the stages of one run; several at once in threads."""
 
     def __init__(
-        self, run: runs.Run, planner: Planner, executor: Executor, jobs: JobFactory, dispatch: EventDispatcher
+        self,
+        run: runs.Run,
+        planner: Planner,
+        executor: AnyExecutor,
+        jobs: JobFactory,
+        dispatch: EventDispatcher,
     ) -> None:
         self.run = run
         self.planner = planner
@@ -68,11 +78,45 @@ class StageRunner:
                     forced = task.step.name in self.planner.selection.forced
                     if result is not None and not forced and self.store.is_complete(result):
                         return Computed(result=result, by_another_run=True)
-                    return self._execute(task, key)
+                    if isinstance(self.executor, Dispatcher):
+                        return self._order(self.executor, task, key, forced)
+                    return self._execute(self.executor, task, key)
             time.sleep(POLL)
         return Outcome(state=OutcomeState.INTERRUPTED)
 
-    def _execute(self, task: StageTask, key: str) -> Computed | Outcome:
+    def _order(self, executor: Dispatcher, task: StageTask, key: str, forced: bool) -> Computed | Outcome:
+        """Have another machine run a stage; return its result, which that machine has pushed to the remote store."""
+        step, name, remote = task.step, task.step.name, self.store.remote
+        assert remote is not None
+        opens = any(is_held_out(output.description) for output in task.inputs.values())
+        order = StageOrder(
+            stage=name,
+            key=key,
+            recipe=recipe_keys(self.planner)[name],
+            forced=forced,
+            accesses=self._accesses() if opens else (),
+        )
+        on_cell, on_progress = partial(self._on_cell, name), partial(self._on_progress, name)
+        reply = executor.dispatch(self.run.record.pipeline, self.planner, order, on_cell, on_progress)
+        if reply.host:
+            self.run.update_stage(name, reason=f"{step.reason or 'forced'}; on {reply.host}")
+        shared = remote.stage(key, self.planner, again=True) if reply.state == OutcomeState.FINISHED else None
+        notebook = shared.result.notebook if shared else reply.notebook
+        if notebook and self.store.fetch([notebook]):
+            self.store.copy_to(notebook, self.jobs.target(self.planner.graph.stages[name]))
+        if shared is not None:
+            return Computed(result=shared.result)
+        if reply.state != OutcomeState.FINISHED:
+            return reply.outcome()
+        problem = remote.down or "another machine, such as one of another platform, has pushed it"
+        message = f"RemoteError: {reply.host} has run {name}, and its result cannot be used here: {problem}"
+        return Outcome(state=OutcomeState.FAILED, message=message, error=RemoteError)
+
+    def _accesses(self) -> tuple[Access, ...]:
+        """Return all accesses to held-out artifacts that this machine knows, which are counted in an evaluation."""
+        return tuple(sorted({*read_accesses(self.store.root), *accesses_of_runs(self.planner.project)}))
+
+    def _execute(self, executor: Executor, task: StageTask, key: str) -> Computed | Outcome:
         step, name = task.step, task.step.name
         if self.store.remote is not None and not self.store.fetch_outputs(task.inputs):
             message = f"StoreCorrupted: artifacts that {name} reads are missing in the local and the remote store"
@@ -87,7 +131,7 @@ class StageRunner:
             job = replace(job, snapshots=snapshot_request(self.run, name, step.snapshots, scratch, restored))
         job.target.unlink(missing_ok=True)  # of an attempt before: it may be a link to an object of the store
         started, start = runs.now(), time.monotonic()
-        outcome = self.executor.execute(job, partial(self._on_cell, name))
+        outcome = executor.execute(job, partial(self._on_cell, name))
         if restored and not outcome.restored:
             self.run.update_stage(name, reason=f"{step.reason}, which has ended: starts at the first cell")
         if outcome.state == OutcomeState.FAILED:
@@ -121,3 +165,7 @@ class StageRunner:
         """Report that the execution of a cell has started: to listeners, and to processes that follow the run."""
         self.dispatch(CellStarted(self.run, name, cell, cells, heading))
         write_cell(self.jobs.folder, name, CellNote(cell=cell, cells=cells, heading=heading))
+
+    def _on_progress(self, name: str, note: ProgressNote) -> None:
+        """Write the progress that another machine reports where a notebook of this machine writes it."""
+        write_private(progress_path(self.jobs.folder, name), encode(note))

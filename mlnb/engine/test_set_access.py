@@ -126,6 +126,12 @@ def recorded_accesses(records: Iterable[RunRecord]) -> set[Access]:
     }
 
 
+def add_accesses(root: Path, accesses: Iterable[Access]) -> None:
+    """Record accesses of other machines that have no file here."""
+    for access in lost_accesses(root, accesses):
+        record_access(root, access)
+
+
 def lost_accesses(root: Path, recorded: Iterable[Access]) -> list[Access]:
     """Return the accesses whose file was deleted, sorted."""
     return sorted(access for access in recorded if not access_path(root, access.digest, access.reader).exists())

@@ -29,6 +29,7 @@ from mlnb.engine.remote_messages import (
     PushStage,
     Reply,
     Request,
+    WaitForPushes,
     line,
     requests,
 )
@@ -103,6 +104,10 @@ class Helper:
 
         self._pushing.append(self._pushes.submit(push))
         return Reply(number=0)
+
+    @answer.register
+    def _(self, request: WaitForPushes) -> Reply:
+        return Reply(number=0, pushed=self._wait_for_pushes())
 
     @answer.register
     def _(self, request: PushRun) -> Reply:

@@ -29,6 +29,7 @@ from ...codec import convert, to_json
 from ..contracts.candidates import Params, TrialResult, TrialScores
 from ..training_data.cross_validation import Fold
 from ..models.search_spaces import SPACES
+from .trial_leases import TrialLeases, ask_trial, leased_storage
 
 BATCH = 4  # trials that are proposed from the same earlier results
 
@@ -69,7 +70,9 @@ def read_trial(trial: Any) -> TrialResult:
 
 def _counts(trial: Any) -> bool:
     """Whether a trial is waiting, running or finished, and not abandoned."""
-    return trial.state != TrialState.FAIL or "scores" in trial.user_attrs
+    if trial.state != TrialState.FAIL:
+        return True
+    return bool(trial.user_attrs.get("scores", {}).get("error"))  # else it was abandoned, maybe between the two writes
 
 
 def finished_trials(study: optuna.Study) -> dict[int, TrialResult]:
@@ -134,7 +137,7 @@ def open_storage(url: str | None) -> Iterator[optuna.storages.RDBStorage | None]
         yield None
         return
     with _explained(url):
-        storage = optuna.storages.RDBStorage(url)
+        storage = leased_storage(url)
     try:
         yield storage
     finally:
@@ -208,8 +211,15 @@ def distributions(family: str, choices: Mapping[str, Sequence[str]] | None = Non
     return out
 
 
-def open_trials(study: optuna.Study) -> set[int]:
-    """Return the trial indices that are waiting or running; trials of dead processes are abandoned first."""
+def open_trials(study: optuna.Study, leases: TrialLeases | None = None) -> set[int]:
+    """Return the trial indices that are waiting or running; trials of dead processes are abandoned first.
+
+    Args:
+        study: the study.
+        leases: those of this process; None: there are none.
+    """
+    if leases is not None:
+        leases.expire(study)
     indices = set()
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING)):
         if trial.state == TrialState.RUNNING and is_dead(trial.user_attrs.get("worker", "")):
@@ -259,25 +269,38 @@ def enqueue_trial(
     study.add_trial(trial)  # with all attributes, in one transaction
 
 
-def take_trial(study: optuna.Study) -> Any:
+def take_trial(study: optuna.Study, leases: TrialLeases | None = None) -> Any:
     """Return the next trial of the queue and mark it as this process's; duplicates of an index are abandoned.
+
+    Args:
+        study: the study.
+        leases: those of this process, which get the one of the trial; None: there are none.
 
     Returns:
         an Optuna trial with its parameters, or None when the queue is empty.
     """
     while study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-        trial = study.ask()
+        trial = ask_trial(study)
         index = trial.user_attrs.get("index")
+        if leases is not None:
+            leases.take(trial)  # first: a trial with a worker and without a lease would never be released
         try:
             trial.set_user_attr("worker", worker_name())
         except optuna.exceptions.UpdateFinishedTrialError:  # another process saw it without a worker: abandoned
+            _release(leases, trial)
             continue
         earlier = study.get_trials(deepcopy=False)[: trial.number]
         if index is None or any(_counts(t) and t.user_attrs.get("index") == index for t in earlier):
             abandon_trial(study, trial.number)
+            _release(leases, trial)
             continue
         return trial
     return None
+
+
+def _release(leases: TrialLeases | None, trial: Any) -> None:
+    if leases is not None:
+        leases.release(trial)
 
 
 def abandon_trial(study: optuna.Study, number: int) -> None:
