@@ -5,6 +5,7 @@ import json
 import shlex
 from pathlib import Path
 
+from mlnb.cli.deploy import NAMES
 from mlnb.cli.found_program import as_found
 from mlnb.cli.selected_bento import add_options, build_selected, selection_words
 from mlnb.engine.files import write_json
@@ -74,7 +75,7 @@ def main(args: argparse.Namespace) -> int:
     secrets += [ProcessSettings.personal_key.variable] * bool(bundle.pseudonymized)
     variables = " ".join(f"-e {variable}" for variable in secrets)  # the values are those of the shell
     print(f"    --security-opt no-new-privileges {variables} {tag}")
-    words = [selected.run] if selected.run else selection_words(args)
+    words = [selected.run] if selected.run else selection_words(args, NAMES)
     deploy = shlex.join(["mlnb", "deploy", "kubernetes", "--image", tag, *words])
     print(f"  {as_found(deploy)}")
     return 0

@@ -30,6 +30,7 @@ from mlnb.serving.packaging.packaged_runs import LATEST, find_packaged_run
 from mlnb.settings import ProcessSettings
 from mlnb.url_passwords import has_password, mask_passwords
 
+NAMES = "--models"  # option with the pattern of names: --name is that of the objects
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,57}[a-z0-9])?")  # 63 characters at most, with room for "-key"
 
 
@@ -57,9 +58,9 @@ def parser(p: argparse.ArgumentParser) -> None:
             "Credentials of the storage, such as AWS_ACCESS_KEY_ID, come from the secret NAME-store, if it exists."
         ),
     )
-    add_options(cluster)
+    add_options(cluster, NAMES)
     cluster.add_argument("--image", help="name of the image in the registry (default: that of the bento)")
-    cluster.add_argument("--name", help="name of all objects (default: that of the bento)")
+    cluster.add_argument("--name", dest="objects", help="name of all objects (default: that of the bento)")
     cluster.add_argument("--namespace", default="default", help="namespace (default: %(default)s)")
     cluster.add_argument("--replicas", type=int, default=2, help="minimum number of pods (default: %(default)s)")
     cluster.add_argument("--max-replicas", type=int, default=10, help="maximum number of pods (default: %(default)s)")
@@ -103,7 +104,7 @@ def to_kubernetes(args: argparse.Namespace) -> int:
     project = Project.find()
     selected = build_selected(project, args)
     bundle, built = selected.source, selected.built
-    name = args.name or bundle.name.replace(".", "-")
+    name = args.objects or bundle.name.replace(".", "-")
     for option, text in (("--name", name), ("--namespace", args.namespace)):
         if not NAME.fullmatch(text):
             raise UsageError(f"{option} is {text!r}; expected lower-case letters, digits and dashes, as in Kubernetes.")

@@ -35,12 +35,12 @@ class SelectedBento:
     origin: str
 
 
-def add_options(p: argparse.ArgumentParser) -> None:
-    """Add the options that select one run or several models."""
+def add_options(p: argparse.ArgumentParser, name: str = "--name") -> None:
+    """Add the options that select one run or several models; `name` is the one with the pattern of names."""
     p.add_argument(
         "run", nargs="?", default=LATEST, help="run, or version such as @champion (default: newest verified run)"
     )
-    add_filters(p)
+    add_filters(p, name=name)
     p.add_argument(
         "--fallback", action="store_true", help="with several models: that of all rows predicts other segments"
     )
@@ -54,10 +54,11 @@ def serves_several(args: argparse.Namespace) -> bool:
     return several
 
 
-def selection_words(args: argparse.Namespace) -> list[str]:
-    """Return the options that select the same models in another command."""
+def selection_words(args: argparse.Namespace, name: str = "--name") -> list[str]:
+    """Return the options that select the same models in another command, whose pattern of names is option `name`."""
     words = ["--all"] if args.all else []
-    words += [word for name in ("name", "segment") if (value := getattr(args, name)) for word in (f"--{name}", value)]
+    for option, pattern in ((name, args.name), ("--segment", args.segment)):
+        words += [option, pattern] if pattern else []
     return words + ["--fallback"] * args.fallback
 
 

@@ -64,6 +64,7 @@ def test_options_that_contradict_each_other_are_refused():
 def test_the_next_command_has_the_same_selection():
     words = ["--all", "--name", "churn*", "--segment", "Ro me", "--fallback"]
     assert selection_words(parse(*words)) == words and selection_words(parse()) == []
+    assert selection_words(parse("--name", "churn*"), "--models") == ["--models", "churn*"]
 
 
 def test_one_bento_is_built_of_several_models(project, monkeypatch, tmp_path):

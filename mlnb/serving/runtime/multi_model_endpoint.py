@@ -5,7 +5,6 @@
 """
 
 import asyncio
-import json
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +15,7 @@ from time import monotonic, perf_counter
 from mlnb.codec import replace
 from mlnb.methods.encoding.encoder_interface import UnusableValue
 from mlnb.methods.tasks.task_traits import traits_of
-from mlnb.serving.runtime.endpoint import DEFAULTS, Endpoint
+from mlnb.serving.runtime.endpoint import DEFAULTS, URL, Endpoint
 from mlnb.serving.runtime.endpoint_resources import SECONDS, EndpointResources
 from mlnb.serving.runtime.http_messages import (
     JSON,
@@ -38,8 +37,8 @@ from mlnb.serving.runtime.http_messages import (
 )
 from mlnb.serving.runtime.json_rows import SMALL, read_rows
 from mlnb.serving.runtime.memory_budget import Reservation
-from mlnb.serving.runtime.model_catalog import CATALOG, list_names
-from mlnb.serving.runtime.model_descriptions import describe_slot, list_slots
+from mlnb.serving.runtime.model_catalog import CATALOG
+from mlnb.serving.runtime.model_descriptions import describe_path, unknown_model
 from mlnb.serving.runtime.model_parts import Row
 from mlnb.serving.runtime.model_pool import ModelPool, ModelSlot, ModelUnavailable
 from mlnb.serving.runtime.request_bodies import BadRequest, BadRows, Body
@@ -96,7 +95,9 @@ class MultiModelEndpoint:
         self.resources.count_request(reply, request_id, perf_counter() - start)
 
     def respond_directly(self, url: bytes, headers: Headers, body: bytes) -> DirectReply | None:
-        """Return the response to a small POST to a loaded model; None: it needs ASGI."""
+        """Return the response to a small POST to models that are loaded; None: it needs ASGI."""
+        if url == URL:
+            return self._route_directly(headers, body)
         slot = self.routes.get(url)
         endpoint = slot.endpoint if slot is not None else None
         if slot is None or endpoint is None:
@@ -106,31 +107,19 @@ class MultiModelEndpoint:
 
     def respond(self, body: Body, options: RequestOptions = DEFAULTS, deadline: float = math.inf) -> Reply:
         """Return the reply to rows of several segments; models that are not loaded are loaded in this thread."""
-        try:
-            with Reservation(self.resources.budget) as reservation:
+        with Reservation(self.resources.budget) as reservation:
+            try:
                 rows = read_rows(body)
                 if len(body) > SMALL:
                     reservation.take(sum(ROW_BYTES + VALUE_BYTES * len(row) for row in rows))
-                return self._respond_to_parts(split_request(rows, self.pool.catalog), len(rows), options, deadline)
-        except BadRequest as error:
-            return Reply(error.status, error.refusal().encode(), "", log_text=error.log_text())
-        except ModelUnavailable as error:
-            return refuse(503, str(error), "a prediction; try again later", "")
+                parts = split_request(rows, self.pool.catalog)
+            except BadRequest as error:
+                return _refusal(error)
+            return self._respond_to_parts(parts, body, options, deadline)
 
     def describe(self, path: str) -> Reply | None:
         """Return what GET returns for the list of models, or for one of them; None: the path is none of theirs."""
-        if path == MODELS_ROUTE:
-            return _json_reply(list_slots(self.pool.catalog, self.pool.slots))
-        if not path.startswith(f"{MODELS_ROUTE}/"):
-            return None
-        name, _, document = path.removeprefix(f"{MODELS_ROUTE}/").partition("/")
-        slot = self.pool.slots.get(name)
-        if slot is None or document not in ("", "docs.json"):
-            return self._unknown_model(name)
-        try:
-            return _json_reply(describe_slot(slot, f"{MODELS_ROUTE}/{name}{ROUTE}", bool(document)))
-        except (OSError, ValueError):
-            return refuse(503, f"model {name} whose files cannot be read", "a model that `mlnb run` has packaged", "")
+        return describe_path(path, self.pool.catalog, self.pool.slots)
 
     def ready(self) -> bool:
         """Return whether a model gives its golden rows the notebook's predictions; one that fails leaves the others."""
@@ -155,10 +144,6 @@ class MultiModelEndpoint:
     def _update_routes(self) -> None:
         self.routes = {f"{MODELS_ROUTE}/{name}{ROUTE}".encode(): slot for name, slot in self.pool.slots.items()}
 
-    def _unknown_model(self, name: str) -> Reply:
-        names = list_names([*self.pool.slots])
-        return refuse(404, f"model {name[:80]!r}", f"one of {names}; GET {MODELS_ROUTE} lists all", "")
-
     async def _refuse_early(
         self, scope: Scope, headers: Headers, receive: Receive, slot: ModelSlot | None
     ) -> Reply | None:
@@ -170,7 +155,7 @@ class MultiModelEndpoint:
             return refuse(405, f"method {scope['method']}", "POST", "")
         if slot is None and scope["path"] != ROUTE:
             await discard_body(receive)
-            return self._unknown_model(scope["path"].removeprefix(f"{MODELS_ROUTE}/").removesuffix(ROUTE))
+            return unknown_model(scope["path"].removeprefix(f"{MODELS_ROUTE}/").removesuffix(ROUTE), self.pool.slots)
         return None
 
     async def _load(self, slot: ModelSlot, receive: Receive) -> Endpoint | Reply:
@@ -203,40 +188,77 @@ class MultiModelEndpoint:
                 found, expected = f"a body of type {options.kind!r}", f"JSON, or {MODELS_ROUTE}/NAME{ROUTE} for tables"
                 return refuse(415, found, expected, "")
             body = await read_body(headers, receive, reservation)
-            if len(body) <= SMALL and self._is_quick(body, options):
-                return self.respond(body, options)
+            parts = self._quick_parts(body, options)
+            if parts is not None:
+                return self._respond_to_parts(parts, body, options, math.inf)
             return await self.resources.respond_in_thread(partial(self.respond, body, options), "")
         except BadRequest as error:
-            return Reply(error.status, error.refusal().encode(), "", log_text=error.log_text())
+            return _refusal(error)
         finally:
             reservation.close()
 
-    def _is_quick(self, body: Body, options: RequestOptions) -> bool:
-        """Return whether the event loop may wait for a small body: its models are loaded, and its rows are few."""
+    def _route_directly(self, headers: Headers, body: bytes) -> DirectReply | None:
+        """Return the response to a small request of rows with segments; None: it needs ASGI."""
+        start = perf_counter()
+        if not self.resources.access.allows(headers):
+            return None
+        request_id = self.resources.request_id(headers)
+        try:
+            options = read_options(b"", headers, request_id.decode())
+        except BadRequest:
+            return None
+        parts = self._quick_parts(body, options)
+        if parts is None:
+            return None
+        reply = self._respond_to_parts(parts, body, options, math.inf)
+        self.resources.count_request(reply, request_id, perf_counter() - start)
+        return reply.status, response_head(reply, request_id), reply.body
+
+    def _quick_parts(self, body: Body, options: RequestOptions) -> list[RequestPart] | None:
+        """Return the parts of a small body that the event loop may wait for: few rows, and all models loaded."""
+        if len(body) > SMALL or options.kind != JSON:
+            return None
         try:
             parts = split_request(read_rows(body), self.pool.catalog)
         except BadRequest:
-            return True
+            return None
         slots = [self.pool.slots.get(part.model) for part in parts]
         endpoints = [slot.endpoint if slot is not None else None for slot in slots]
-        return all(endpoint is not None and endpoint.is_small(body, options) for endpoint in endpoints)
+        quick = all(endpoint is not None and endpoint.is_small(body, options) for endpoint in endpoints)
+        return parts if quick else None
 
     def _respond_to_parts(
-        self, parts: Sequence[RequestPart], rows: int, options: RequestOptions, deadline: float
+        self, parts: Sequence[RequestPart], body: Body, options: RequestOptions, deadline: float
     ) -> Reply:
+        """Return the reply to a request.
+
+        Args:
+            parts: of the request.
+            body: of the request.
+            options: of the request.
+            deadline: of `perf_counter`.
+        """
         if not parts:
             return Reply(200, b"[]", "")
-        several = len(parts) > 1
-        refused = {part.model: part for part in parts if several and not self._fits(part)}
         replies: dict[str, Reply] = {}
-        for part in [*refused.values()] or parts:  # all rows fit before any is predicted and logged
-            endpoint, part_rows = self._rows_of(part)
-            own = replace(options, numbers=tuple(part.numbers)) if several else options
-            reply = replies[part.model] = endpoint.respond(encode_rows(part_rows), own, deadline)
-            if reply.status != 200 and not refused:
-                break
+        try:
+            several = len(parts) > 1
+            refused = [part for part in parts if several and not self._fits(part)]
+            for part in refused or parts:  # all rows fit before any is predicted and logged
+                endpoint, rows = self._rows_of(part)
+                own = replace(options, numbers=tuple(part.numbers)) if several else options
+                content = body if rows is part.rows and not several else encode_rows(rows)
+                replies[part.model] = endpoint.respond(content, own, deadline)
+                if replies[part.model].status != 200 and not refused:
+                    break
+        except BadRequest as error:
+            return _refusal(error)
+        except ModelUnavailable as error:
+            return refuse(503, str(error), "a prediction; try again later", "")
         failed = {name: reply for name, reply in replies.items() if reply.status != 200}
-        return join_refusals(parts, failed) if failed else join_replies(parts, [*replies.values()], rows)
+        if failed:
+            return join_refusals(parts, failed)
+        return join_replies(parts, [*replies.values()], sum(len(part.rows) for part in parts))
 
     def _rows_of(self, part: RequestPart) -> tuple[Endpoint, list[Row]]:
         """Return the endpoint of a part, and its rows without the segment where the model does not read it."""
@@ -264,5 +286,5 @@ class MultiModelEndpoint:
         return True
 
 
-def _json_reply(value: object) -> Reply:
-    return Reply(200, json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode(), "")
+def _refusal(error: BadRequest) -> Reply:
+    return Reply(error.status, error.refusal().encode(), "", log_text=error.log_text())

@@ -73,7 +73,7 @@ def test_a_path_gives_the_response_of_the_service_of_that_model(service, source,
         assert direct is not None and json.loads(direct[2]) == expected.value
         single.close()
     assert service.respond_directly(b"/models/nobody/predict", {}, b"[]") is None
-    assert service.respond_directly(b"/predict", {}, b"[]") is None
+    assert service.respond_directly(b"/predict", {}, b"[{") is None  # the response is that over ASGI
 
 
 def test_rows_of_several_segments_are_split_and_joined_in_order(service):
@@ -85,6 +85,8 @@ def test_rows_of_several_segments_are_split_and_joined_in_order(service):
         alone = post(service, f"/models/churn.{store}/predict", [row]).value[0]
         assert value == {**alone, "model": f"churn.{store}:1"}
     assert answer.headers["x-model-version"] == "churn.berlin:1, churn.rome:1, churn.oslo:1"
+    direct = service.respond_directly(b"/predict", {}, json.dumps(rows).encode())
+    assert direct is not None and json.loads(direct[2]) == answer.value
     large = [{**row, "town": "a long name " * 20} for row in rows for _ in range(6)]
     assert len(json.dumps(large)) > SMALL
     values = post(service, "/predict", large).value
@@ -178,6 +180,7 @@ def test_a_service_with_a_key_refuses_strangers_before_it_loads_a_model(tmp_path
     service = make_service(tmp_path, source, other, MLNB_API_KEY="secret")
     for path in ("/predict", "/models/churn.oslo/predict", "/models/nobody/predict"):
         assert post(service, path, with_stores()).status == 401
+    assert service.respond_directly(b"/predict", {}, b"[]") is None
     assert service.pool.slots["churn.oslo"].endpoint is None
     assert post(service, "/predict", with_stores(), {"x-api-key": "secret"}).status == 200
     service.close()
