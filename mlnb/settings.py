@@ -123,6 +123,17 @@ class ServiceSettings(SettingsGroup):
         False, "Log the time in a request's header X-Event-Time (simulations).", variable="MLNB_LOG_EVENT_TIME"
     )
     model = Setting("", "Folder of the model of an AWS Lambda function; empty: in its package.", variable="MLNB_MODEL")
+    models = Setting(
+        "",
+        "Path of the catalog of a service of several models; it is read again when it changes.",
+        variable="MLNB_MODELS",
+    )
+    models_memory = Setting(
+        1024.0,
+        "Memory in MB that the loaded models of such a service may take in one worker.",
+        variable="MLNB_MODELS_MEMORY",
+        low=1,
+    )
     follow = Setting(
         "", "Path of a pointer to the model to serve; it is reloaded when it changes.", variable="MLNB_FOLLOW"
     )

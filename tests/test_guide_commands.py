@@ -72,6 +72,7 @@ ELSEWHERE = {
     "approvals": "registry/test_verified_approvals.py",
     "approve": "registry/test_registry.py",
     "audit": "registry/test_ledger.py",
+    "build": "serving/packaging/test_multi_model_bundles.py",
     "compare": "cli/test_models.py",
     "containerize": "serving/deploy/test_container_images.py",
     "debug": "cli/test_debug.py",

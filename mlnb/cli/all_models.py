@@ -43,16 +43,19 @@ class ModelOutcome:
         return 0 < self.code < FIRST_RESULT
 
 
-def add_filters(p: argparse.ArgumentParser, all_models: bool = True) -> None:
+def add_filters(p: argparse.ArgumentParser, all_models: bool = True, name: str = "--name") -> None:
     """Add the options that select several models.
 
     Args:
         p: Of a command.
         all_models: Whether there is an option for all of them.
+        name: Option with the pattern of names.
     """
     if all_models:
         p.add_argument("--all", action="store_true", help="for all models of the project")
-    p.add_argument("--name", default="", metavar="PATTERN", help="for the models of that name, such as 'churn*'")
+    p.add_argument(
+        name, dest="name", default="", metavar="PATTERN", help="for the models of that name, such as 'churn*'"
+    )
     p.add_argument("--segment", default="", metavar="PATTERN", help="for the models of that segment, such as Berlin")
 
 

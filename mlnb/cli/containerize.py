@@ -5,24 +5,22 @@ import json
 import shlex
 from pathlib import Path
 
+from mlnb.cli.deploy import NAMES
 from mlnb.cli.found_program import as_found
+from mlnb.cli.selected_bento import add_options, build_selected, selection_words
 from mlnb.engine.files import write_json
 from mlnb.engine.project import Project
 from mlnb.errors import UsageError
-from mlnb.registry.run_references import run_reference
 from mlnb.serving.deploy.bill_of_materials import bill_of_materials
 from mlnb.serving.deploy.container_engines import CHECKS, find_engine
 from mlnb.serving.deploy.container_images import build_image, default_base
 from mlnb.serving.deploy.image_contents import check_pins, probe_image
-from mlnb.serving.packaging.packaged_runs import LATEST, build_packaged_run, find_packaged_run
 from mlnb.settings import ProcessSettings, ServiceSettings
 
 
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb containerize`."""
-    p.add_argument(
-        "run", nargs="?", default=LATEST, help="run, or version such as @champion (default: newest verified run)"
-    )
+    add_options(p)
     p.add_argument("-t", "--tag", help="name of the image (default: that of the bento)")
     p.add_argument("--engine", choices=list(CHECKS), help="build tool (default: the first that works)")
     p.add_argument("--base", default=default_base(), help="base image (default: %(default)s)")
@@ -34,6 +32,7 @@ def parser(p: argparse.ArgumentParser) -> None:
         "  mlnb containerize                                    use Docker, Podman or Buildah, the first that works\n"
         "  mlnb containerize -t registry.example/churn:7 --engine podman\n"
         "  mlnb containerize --base registry.example/python:3.11-slim --opt network=host\n"
+        "  mlnb containerize --all -t registry.example/churn-models:1     one image with all models\n"
         "  mlnb containerize --opt no-cache --opt build-arg=UV_INDEX_URL=https://mirror.example/simple\n\n"
         "The image has only the serving libraries, at the versions that the model was verified with; the digests of\n"
         "their files are compared. It runs as a numeric user and can run with a read-only root, without capabilities\n"
@@ -48,8 +47,8 @@ def main(args: argparse.Namespace) -> int:
     engine = find_engine(args.engine)
     options = read_options(args.opt)
     project = Project.find()
-    run = find_packaged_run(project, run_reference(project, args.run))
-    bundle, built = build_packaged_run(run)
+    selected = build_selected(project, args)
+    bundle, built = selected.source, selected.built
     tag = args.tag or built.tag
     image = build_image(engine, bundle, built, tag, args.base, options)
     contents = probe_image(engine, tag)
@@ -57,10 +56,15 @@ def main(args: argparse.Namespace) -> int:
     sbom = args.sbom or project.root / "dist" / f"{tag.rpartition('/')[2].replace(':', '-')}.cdx.json"
     write_json(sbom, bill_of_materials(image, contents))
     if args.json:
-        result = {"run": run.id, "engine": engine.name, "sbom": str(sbom), "packages": len(contents.packages)}
+        result = {
+            "run": selected.run or None,
+            "engine": engine.name,
+            "sbom": str(sbom),
+            "packages": len(contents.packages),
+        }
         print(json.dumps(result | vars(image)))
         return 0
-    print(f"{tag}  ({image.bytes / 1e6:.0f} MB, user {image.user}, from run {run.id}, by {engine.name})")
+    print(f"{tag}  ({image.bytes / 1e6:.0f} MB, user {image.user}, from {selected.origin}, by {engine.name})")
     print(f"  {sbom}  ({len(contents.packages)} packages)")
     if image.unverified:
         print(f"  installed without a known digest: {', '.join(image.unverified)}")
@@ -68,10 +72,11 @@ def main(args: argparse.Namespace) -> int:
     program = "podman" if engine.name == "buildah" else engine.name
     print(f"  {program} run --rm -p 127.0.0.1:3000:3000 --read-only --tmpfs /tmp --cap-drop all \\")
     secrets = [ServiceSettings.api_key.variable]
-    secrets += [ProcessSettings.personal_key.variable] * bool(bundle.protection().pseudonymized)
+    secrets += [ProcessSettings.personal_key.variable] * bool(bundle.pseudonymized)
     variables = " ".join(f"-e {variable}" for variable in secrets)  # the values are those of the shell
     print(f"    --security-opt no-new-privileges {variables} {tag}")
-    deploy = shlex.join(["mlnb", "deploy", "kubernetes", "--image", tag, run.id])
+    words = [selected.run] if selected.run else selection_words(args, NAMES)
+    deploy = shlex.join(["mlnb", "deploy", "kubernetes", "--image", tag, *words])
     print(f"  {as_found(deploy)}")
     return 0
 

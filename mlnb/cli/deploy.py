@@ -10,20 +10,27 @@ from pathlib import Path
 
 import yaml
 
+from mlnb.cli.selected_bento import add_options, build_selected
 from mlnb.engine.files import write_whole
 from mlnb.engine.project import Project
 from mlnb.errors import UsageError
 from mlnb.monitoring.monitoring_paths import shipped
 from mlnb.registry.run_references import run_reference
-from mlnb.serving.deploy.kubernetes_manifests import KubernetesDeployment, make_manifests, measure_memory
+from mlnb.serving.deploy.kubernetes_manifests import (
+    KubernetesDeployment,
+    make_manifests,
+    measure_memory,
+    prediction_requests,
+)
 from mlnb.serving.deploy.lambda_package import MOST_UNZIPPED, MOST_UPLOADED, build_lambda_package
 from mlnb.serving.packaging.bento_server import serving
 from mlnb.serving.packaging.bundles import Bundle
 from mlnb.serving.packaging.library_requirements import check_shipping, is_remote
-from mlnb.serving.packaging.packaged_runs import LATEST, build_packaged_run, find_packaged_run
+from mlnb.serving.packaging.packaged_runs import LATEST, find_packaged_run
 from mlnb.settings import ProcessSettings
 from mlnb.url_passwords import has_password, mask_passwords
 
+NAMES = "--models"  # option with the pattern of names: --name is that of the objects
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,57}[a-z0-9])?")  # 63 characters at most, with room for "-key"
 
 
@@ -40,6 +47,7 @@ def parser(p: argparse.ArgumentParser) -> None:
             "examples:\n"
             "  mlnb deploy kubernetes --image registry.example/churn:7\n"
             "  mlnb deploy kubernetes --image registry.example/churn:7 --namespace shop --replicas 3\n"
+            "  mlnb deploy kubernetes --all --image registry.example/churn-models:1    one service of all models\n"
             "  kubectl create secret generic churn-classifier-key --from-literal=key=...   once, first\n"
             "  kubectl apply -k dist/kubernetes\n\n"
             "Without --memory the service is started here, and its memory after some requests is the request; the\n"
@@ -50,11 +58,9 @@ def parser(p: argparse.ArgumentParser) -> None:
             "Credentials of the storage, such as AWS_ACCESS_KEY_ID, come from the secret NAME-store, if it exists."
         ),
     )
-    cluster.add_argument(
-        "run", nargs="?", default=LATEST, help="run, or version such as @champion (default: newest verified run)"
-    )
+    add_options(cluster, NAMES)
     cluster.add_argument("--image", help="name of the image in the registry (default: that of the bento)")
-    cluster.add_argument("--name", help="name of all objects (default: that of the bento)")
+    cluster.add_argument("--name", dest="objects", help="name of all objects (default: that of the bento)")
     cluster.add_argument("--namespace", default="default", help="namespace (default: %(default)s)")
     cluster.add_argument("--replicas", type=int, default=2, help="minimum number of pods (default: %(default)s)")
     cluster.add_argument("--max-replicas", type=int, default=10, help="maximum number of pods (default: %(default)s)")
@@ -96,9 +102,9 @@ def main(args: argparse.Namespace) -> int:
 def to_kubernetes(args: argparse.Namespace) -> int:
     """Write the make_manifests, one per file, and print how to apply them; return 0."""
     project = Project.find()
-    run = find_packaged_run(project, run_reference(project, args.run))
-    bundle, built = build_packaged_run(run)
-    name = args.name or bundle.name.replace(".", "-")
+    selected = build_selected(project, args)
+    bundle, built = selected.source, selected.built
+    name = args.objects or bundle.name.replace(".", "-")
     for option, text in (("--name", name), ("--namespace", args.namespace)):
         if not NAME.fullmatch(text):
             raise UsageError(f"{option} is {text!r}; expected lower-case letters, digits and dashes, as in Kubernetes.")
@@ -108,14 +114,17 @@ def to_kubernetes(args: argparse.Namespace) -> int:
             "expected 1 <= replicas <= max-replicas."
         )
     if args.memory is None:
-        golden = bundle.read_golden()
+        requests = prediction_requests(bundle)
         with tempfile.TemporaryDirectory() as folder, serving(built.path, Path(folder, "log")) as server:
             server.wait()
-            memory = measure_memory(server, golden.rows)
+            memory = measure_memory(server, requests)
     else:
         memory = args.memory * 2**20
     image = args.image or built.tag
-    log_to, masked = shipped(project, bundle.name), ",".join(project.settings.predictions_masked)
+    log_to, masked = (
+        shipped(project, bundle.name if bundle.model_version else ""),
+        ",".join(project.settings.predictions_masked),
+    )
     log_to = log_to if is_remote(log_to) else ""  # a folder of this machine is not accessible from the cluster
     if has_password(log_to):
         raise UsageError(
@@ -125,13 +134,13 @@ def to_kubernetes(args: argparse.Namespace) -> int:
     check_shipping((bundle.folder / "requirements.txt").read_text("utf-8"), log_to)
     deployed = KubernetesDeployment(
         name, image, built.model_tag, memory, args.namespace, args.replicas, args.max_replicas,
-        log_to=log_to, masked=masked, egress=tuple(args.egress), pseudonyms=bool(bundle.protection().pseudonymized),
+        log_to=log_to, masked=masked, egress=tuple(args.egress), pseudonyms=bool(bundle.pseudonymized),
     )  # fmt: skip
     out = args.out or project.root / "dist" / "kubernetes"
     for file, document in make_manifests(deployed).items():
         write_whole(out / f"{file}.yaml", yaml.safe_dump(document, sort_keys=False).encode())
     source = "measured here" if args.memory is None else "from --memory"
-    print(f"{out}  (image {image}, {memory / 2**20:.0f} MiB {source}, from run {run.id})\n\nnext:")
+    print(f"{out}  (image {image}, {memory / 2**20:.0f} MiB {source}, from {selected.origin})\n\nnext:")
     print(f"  kubectl -n {args.namespace} create secret generic {name}-key --from-literal=key=...")
     if deployed.pseudonyms:
         variable = ProcessSettings.personal_key.variable
@@ -164,7 +173,7 @@ def to_lambda(args: argparse.Namespace) -> int:
         f"\nnext:\n  aws lambda create-function --function-name {name} --handler handler.handle --runtime {runtime} \\"
     )
     print(f"    --architectures {machine} --memory-size {memory} --timeout 30 --role ARN --zip-file {what}")
-    if columns := bundle.protection().pseudonymized:
+    if columns := bundle.pseudonymized:
         variable = ProcessSettings.personal_key.variable
         print(f"  set {variable} of the function from a secret: the key of training, for {', '.join(columns)}")
     return 0

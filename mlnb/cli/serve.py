@@ -1,4 +1,4 @@
-"""`mlnb serve`: serve a run's model over HTTP."""
+"""`mlnb serve`: serve a run's model, or several models, over HTTP."""
 
 import argparse
 import os
@@ -7,19 +7,20 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from mlnb.cli.followed_models import FollowedModels
+from mlnb.cli.selected_bento import add_options, build_selected, serves_several
 from mlnb.engine.files import write_whole
 from mlnb.engine.project import Project
 from mlnb.errors import MlnbError, ServingError, UsageError
-from mlnb.methods.tables.pseudonyms import Protection
 from mlnb.monitoring.monitoring_paths import log_environment
 from mlnb.registry.run_references import run_reference
 from mlnb.serving.packaging.bento_server import Server, free_port, serving
 from mlnb.serving.packaging.bento_stores import last_lines
-from mlnb.serving.packaging.bundles import curl
-from mlnb.serving.packaging.packaged_runs import LATEST, build_packaged_run, find_packaged_run, use_project_files
+from mlnb.serving.packaging.bundles import BentoSource, curl
+from mlnb.serving.packaging.packaged_runs import find_packaged_run, use_project_files
 from mlnb.serving.packaging.tls_certificates import Certificates
 from mlnb.settings import ProcessSettings, ServiceSettings
 
@@ -30,9 +31,7 @@ ROLES = {".follow": "serving", ".shadow": "shadow deployment of", ".canary": "ca
 
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb serve`."""
-    p.add_argument(
-        "run", nargs="?", default=LATEST, help="run, or version such as @champion (default: newest verified run)"
-    )
+    add_options(p)
     p.add_argument("--port", type=int, default=3000, help="port to listen on, 0: a free one (default: %(default)s)")
     p.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     p.add_argument("--workers", type=int, default=1, help="number of server processes (default: %(default)s)")
@@ -49,10 +48,14 @@ def parser(p: argparse.ArgumentParser) -> None:
         "examples:\n  mlnb serve\n  mlnb serve 20260102-0304 --port 8080\n"
         "  mlnb serve @champion --follow             switch to a promoted version without losing requests\n"
         "  mlnb serve @champion --follow --canary @challenger --share 0.2\n"
+        "  mlnb serve --all --follow                 one service of all models, each at its champion\n"
+        "  mlnb serve --name 'churn-*' --fallback    the global model predicts segments without a model\n"
         "  MLNB_API_KEY=... mlnb serve --host 0.0.0.0 --workers 2    accept requests of other machines\n"
         "  mlnb serve --tls-certificate service.pem --tls-key service.key    serve HTTPS\n\n"
         "References of a shadow or canary are resolved continuously; one that refers to no version is ignored.\n"
-        "Routes: POST /predict, GET /livez, /readyz, /metrics, /docs.json. Ctrl-C stops the server."
+        "Routes: POST /predict, GET /livez, /readyz, /metrics, /docs.json. Ctrl-C stops the server.\n"
+        "Several models: POST /models/NAME/predict, or POST /predict with the segment of each row; GET /models lists\n"
+        "them. Each is loaded when it is requested; MLNB_MODELS_MEMORY limits the memory of loaded models, in MB."
     )
 
 
@@ -62,43 +65,56 @@ def main(args: argparse.Namespace) -> int:
         raise UsageError(f"--workers is {args.workers}; expected 1 or more.")
     if not 0 <= args.port < 65536:
         raise UsageError(f"--port is {args.port}; expected 1 to 65535, or 0 for a free one.")
+    several = serves_several(args)
+    if several and (args.shadow or args.canary):
+        raise UsageError("--shadow and --canary are for a service of one model; serve the model alone to try another.")
     project = Project.find()
-    run = find_packaged_run(project, run_reference(project, args.run))
-    bundle, built = build_packaged_run(run)
+    selected = build_selected(project, args)
+    source, built = selected.source, selected.built
     certificates = Certificates.from_options(args.tls_certificate, args.tls_key, args.tls_clients)
     host = "127.0.0.1" if args.host == "localhost" else args.host
     port = args.port or free_port(host)
     log = project.store_root / "serve" / f"{port}.log"
     if not 0 < args.share <= 0.5:
         raise UsageError(f"--share is {args.share:g}; expected above 0 and at most 0.5.")
-    references = {"follow": args.run if args.follow else None, "shadow": args.shadow, "canary": args.canary}
+    references = {
+        "follow": args.run if args.follow and not several else None,
+        "shadow": args.shadow,
+        "canary": args.canary,
+    }
     pointers = {log.with_suffix(f".{name}"): reference for name, reference in references.items() if reference}
     for pointer in pointers:
         pointer.unlink(missing_ok=True)
         os.environ[ServiceSettings.declared()[pointer.suffix[1:]].variable] = str(pointer)
     if args.canary:
         os.environ[ServiceSettings.canary_share.variable] = str(args.share)
-    if args.follow:
-        write_pointer(log.with_suffix(".follow"), bundle.folder)
-    reported = update_pointers(project, pointers, {})
+    if args.follow and several:
+        followed = FollowedModels(project, log.with_suffix(".models.json"), args)
+        update = followed.update
+        os.environ[ServiceSettings.models.variable] = str(followed.path)
+    else:
+        update = FollowedPointers(project, pointers).update
+    if references["follow"]:
+        write_pointer(log.with_suffix(".follow"), source.folder)
+    update()
     if args.allow_anonymous:
         os.environ[ServiceSettings.allow_anonymous.variable] = "1"
     if not args.no_log:
-        for name, value in log_environment(project, bundle.name).items():
+        for name, value in log_environment(project, "" if several else source.name).items():
             os.environ.setdefault(name, value)
-    check_personal_key(bundle.protection())
+    check_personal_key(source)
     use_project_files(project)
-    example = bundle.read_example()
+    example, route = source.read_example(), source.route_of(next(iter(source.model_folders)))
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     with serving(built.path, log, host, port, args.workers, certificates=certificates) as server:
         try:
             server.wait()
-            print(f"{built.tag} of run {run.id} serves on {server.address}  (log: {log})\n")
-            request = curl(example, server.address, curl_options(certificates))
+            print(f"{built.tag} of {selected.origin} serves on {server.address}  (log: {log})\n")
+            request = curl(example, server.address, curl_options(certificates), route)
             request = f"  {request}\n\n" if example.rows else ""
             print(f"{request}Ctrl-C stops the server.", flush=True)
-            code = wait(server, project, pointers, reported)
+            code = wait(server, update)
         except KeyboardInterrupt:
             server.stop(PATIENCE)
             print("\nStopped.")
@@ -113,32 +129,50 @@ def curl_options(certificates: Certificates | None) -> list[str]:
     return options + ([f"--cacert {shlex.quote(str(certificates.certificate))}"] if certificates else [])
 
 
-def check_personal_key(protection: Protection) -> None:
+def check_personal_key(source: BentoSource) -> None:
     """Print a warning when pseudonyms need a key and there is none: clients may send pseudonyms.
 
     Raises:
         SettingsError: the key is another one than that of training, or too short.
     """
     variable = ProcessSettings.personal_key.variable
-    if protection.pseudonymized and not ProcessSettings().personal_key:
-        columns = ", ".join(protection.pseudonymized)
+    if source.pseudonymized and not ProcessSettings().personal_key:
+        columns = ", ".join(source.pseudonymized)
         print(
             f"mlnb serve: {variable} is not set: requests with values of {columns} are refused, unless they are "
             f"pseudonyms. Set {variable} to the key of training.",
             file=sys.stderr,
         )
-    else:
+        return
+    for protection in source.protections():
         protection.check()
 
 
-def wait(server: Server, project: Project, pointers: Mapping[Path, str], reported: dict[Path, str]) -> int:
-    """Return the server's exit code when it ends; until then update the pointers and rotate the log."""
+def wait(server: Server, update: Callable[[], None]) -> int:
+    """Return the server's exit code when it ends; until then update what it follows and rotate the log."""
     while True:
         try:
             return server.process.wait(POLL)
         except subprocess.TimeoutExpired:
-            reported = update_pointers(project, pointers, reported)
+            update()
             server.rotate_log()
+
+
+class FollowedPointers:
+    """Writes the pointers of a service of one model whenever their references mean another one.
+
+    Args:
+        project: The project.
+        pointers: The reference of each pointer file.
+    """
+
+    def __init__(self, project: Project, pointers: Mapping[Path, str]) -> None:
+        self.project, self.pointers = project, pointers
+        self.reported: dict[Path, str] = {}  # errors that were printed, which are not printed again
+
+    def update(self) -> None:
+        """Resolve the references again."""
+        self.reported = update_pointers(self.project, self.pointers, self.reported)
 
 
 def update_pointers(project: Project, pointers: Mapping[Path, str], reported: Mapping[Path, str]) -> dict[Path, str]:

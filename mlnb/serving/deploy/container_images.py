@@ -14,7 +14,7 @@ from mlnb.codec import Json
 from mlnb.errors import ServingError
 from mlnb.serving.deploy.container_engines import Engine
 from mlnb.serving.packaging.bento_stores import BuiltBento, bentoml_environment, last_lines
-from mlnb.serving.packaging.bundles import Bundle
+from mlnb.serving.packaging.bundles import BentoSource
 from mlnb.serving.packaging.library_requirements import add_hashes, imported_versions, system_packages
 
 BUILDER = Path(__file__).with_name("image_builder.py")
@@ -50,7 +50,7 @@ def default_base() -> str:
 
 
 def build_image(
-    engine: Engine, bundle: Bundle, built: BuiltBento, tag: str, base: str, options: Mapping[str, Json]
+    engine: Engine, bundle: BentoSource, built: BuiltBento, tag: str, base: str, options: Mapping[str, Json]
 ) -> Image:
     """Return the image built from a bento.
 

@@ -1,15 +1,18 @@
 """Kubernetes manifests of a service, one document a file, for clusters with the restricted Pod Security Standard."""
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import psutil
 
 from mlnb.codec import Json, JsonObject
 from mlnb.errors import UsageError
+from mlnb.methods.contracts.responses import Golden
 from mlnb.serving.deploy.container_images import USER
 from mlnb.serving.packaging.bento_server import Server, send_request
+from mlnb.serving.packaging.bundles import BentoSource
+from mlnb.serving.runtime.model_parts import read_record
 from mlnb.settings import ProcessSettings, ServiceSettings
 
 PORT = 3000
@@ -59,10 +62,24 @@ class KubernetesDeployment:
     pseudonyms: bool = False
 
 
-def measure_memory(server: Server, rows: Sequence[JsonObject]) -> int:
-    """Return the memory in bytes of a ready service's processes after some requests; shared pages count once."""
-    for batch in [rows, *([rows[:1]] * REQUESTS)]:
-        send_request(server.host, server.port, "POST", "/predict", batch)
+def prediction_requests(source: BentoSource) -> dict[str, Sequence[JsonObject]]:
+    """Return the golden rows of each model of a bento, by the path of its predictions."""
+    return {
+        source.route_of(name): read_record(Golden, folder / "golden.json").rows
+        for name, folder in source.model_folders.items()
+    }
+
+
+def measure_memory(server: Server, requests: Mapping[str, Sequence[JsonObject]]) -> int:
+    """Return the memory in bytes of a ready service's processes after some requests; shared pages count once.
+
+    Args:
+        server: the service.
+        requests: rows to send, by path.
+    """
+    for path, rows in requests.items():
+        for batch in [rows, *([rows[:1]] * (REQUESTS // len(requests)))]:
+            send_request(server.host, server.port, "POST", path, batch)
     parent = psutil.Process(server.process.pid)
     return sum(_memory_of(process) for process in [parent, *parent.children(recursive=True)])
 

@@ -1,7 +1,8 @@
 """Build the bento of a bundle and save its model: `python -P bento_builder.py bundle name version model_version`.
 
 It runs in a separate process and imports nothing of mlnb: the service is imported from the bundle's copy, and BentoML
-leaves no trace in the process that needs the bento. Its last line is JSON: the paths in BentoML's stores.
+leaves no trace in the process that needs the bento. Its last line is JSON: the paths in BentoML's stores. A bundle of
+several models has an empty model_version, and no model in BentoML's store.
 """
 
 import json
@@ -40,5 +41,5 @@ def save_bento(bundle: Path, version: str) -> str:
 if __name__ == "__main__":
     folder, name, version, model_version = sys.argv[1:]
     bundle = Path(folder)
-    model = save_model(bundle, f"{name}:{model_version}", BentoMLContainer.model_store.get())
+    model = save_model(bundle, f"{name}:{model_version}", BentoMLContainer.model_store.get()) if model_version else ""
     print(json.dumps({"model": model, "bento": save_bento(bundle, version)}))

@@ -18,7 +18,7 @@ from mlnb.engine.files import try_lock, write_whole
 from mlnb.environment import apply
 from mlnb.errors import ServingError
 from mlnb.methods.contracts.certificates import ParityCertificate
-from mlnb.serving.packaging.bundles import Bundle, tree_files
+from mlnb.serving.packaging.bundles import BentoSource, tree_files
 
 BUILDER = Path(__file__).with_name("bento_builder.py")
 CERTIFICATE = "certificate.json"
@@ -56,17 +56,17 @@ def bentoml_environment() -> dict[str, str]:
     return environment | {"PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def find_bento(bundle: Bundle) -> BuiltBento | None:
+def find_bento(bundle: BentoSource) -> BuiltBento | None:
     """Return the bento of a bundle when BentoML's stores hold it and its model completely, else None."""
     bento = bentoml_home() / "bentos" / bundle.name / bundle.version
-    model = bentoml_home() / "models" / bundle.name / bundle.model_version
-    complete = (bento / "bento.yaml").is_file() and _has_copies(bento / "src", bundle.folder)
-    if not (complete and (model / "model.yaml").is_file() and _has_copies(model, bundle.folder / "model")):
+    if not ((bento / "bento.yaml").is_file() and _has_copies(bento / "src", bundle.folder)):
+        return None
+    if bundle.model_version and not _is_stored(bundle):
         return None
     return BuiltBento(bundle.tag, bundle.model_tag, bento, True)
 
 
-def build_bento(bundle: Bundle, run: RunProgram | None = None) -> BuiltBento:
+def build_bento(bundle: BentoSource, run: RunProgram | None = None) -> BuiltBento:
     """Return the bento of a bundle, built if it does not exist; nothing is downloaded.
 
     The version is the digest of the bundle: the same bundle is always the same bento.
@@ -83,9 +83,8 @@ def build_bento(bundle: Bundle, run: RunProgram | None = None) -> BuiltBento:
         if existing is not None:
             return existing
         shutil.rmtree(bentoml_home() / "bentos" / bundle.name / bundle.version, ignore_errors=True)
-        model = bentoml_home() / "models" / bundle.name / bundle.model_version
-        if model.exists() and not ((model / "model.yaml").is_file() and _has_copies(model, bundle.folder / "model")):
-            shutil.rmtree(model)
+        if bundle.model_version and not _is_stored(bundle):
+            shutil.rmtree(_stored_model(bundle), ignore_errors=True)
         arguments = [str(bundle.folder), bundle.name, bundle.version, bundle.model_version]
         done = run(BUILDER, arguments) if run is not None else None
         if done is None:
@@ -138,6 +137,16 @@ def write_certificate(built: BuiltBento, certificate: ParityCertificate) -> None
 def last_lines(text: str, count: int = 15) -> str:
     """Return the last lines of an output, indented."""
     return "\n".join(f"    {line}" for line in text.strip().splitlines()[-count:]) or "    (no output)"
+
+
+def _stored_model(bundle: BentoSource) -> Path:
+    return bentoml_home() / "models" / bundle.name / bundle.model_version
+
+
+def _is_stored(bundle: BentoSource) -> bool:
+    """Return whether BentoML's store of models holds the model of a bundle completely."""
+    model = _stored_model(bundle)
+    return (model / "model.yaml").is_file() and _has_copies(model, bundle.folder / "model")
 
 
 def _has_copies(folder: Path, original: Path) -> bool:

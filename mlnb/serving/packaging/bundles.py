@@ -15,16 +15,18 @@ from mlnb.engine.project import Project, builtin_folder
 from mlnb.errors import ServingError
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden
+from mlnb.methods.encoding.custom_encoders import EncoderCode
 from mlnb.methods.encoding.embedding_sources import FOLDER, EmbeddingSource, load_embedder
 from mlnb.methods.encoding.table_encoder import EncoderOptions, read_options
 from mlnb.methods.models.custom_families import CODE_FILE
 from mlnb.methods.tables.columns import Schema, to_arrays
 from mlnb.methods.tables.pseudonyms import Protection
-from mlnb.methods.tasks.task_traits import traits_of
+from mlnb.serving.packaging.bundle_readme import make_readme
 from mlnb.serving.packaging.imported_modules import follow_code, follow_imports
 from mlnb.serving.packaging.library_requirements import pin, required_libraries, system_packages
 from mlnb.serving.packaging.model_names import default_name, segment_model, tag_name
-from mlnb.serving.runtime.model_parts import EXAMPLE, read_example, read_record
+from mlnb.serving.runtime.http_messages import MODELS_ROUTE, ROUTE
+from mlnb.serving.runtime.model_parts import EXAMPLE, read_example, read_json, read_record
 from mlnb.settings import ProcessSettings
 
 VERSION_DIGITS = 12  # hexadecimal digits of a digest in a version
@@ -46,20 +48,59 @@ class BundleManifest(Record, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class Bundle:
-    """A service bundle.
+class BentoSource:
+    """What a bento is built from.
 
     Attributes:
-        folder: of the bundle.
-        name: of the bento and of the model.
+        folder: of all files.
+        name: of the bento.
         version: of the bento: the digest of all files.
-        model_version: the digest of the files in `model`.
+        model_version: the digest of the files in `model`; empty: it has several models.
     """
 
     folder: Path
     name: str
     version: str
     model_version: str
+
+    @property
+    def tag(self) -> str:
+        """The tag of the bento."""
+        return f"{self.name}:{self.version}"
+
+    @property
+    def model_tag(self) -> str:
+        """The tag of the model; that of the bento where it has several."""
+        return f"{self.name}:{self.model_version}" if self.model_version else self.tag
+
+    @property
+    def model_folders(self) -> dict[str, Path]:
+        """The folders with the files of a model, by the name of the model."""
+        if self.model_version:
+            return {self.name: self.folder / "model"}
+        return {path.parent.name: path.parent for path in sorted((self.folder / "models").glob("*/version.txt"))}
+
+    def protections(self) -> list[Protection]:
+        """Return what becomes of personal data in the requests of each model, with the key of this process."""
+        return [_protection(read_json(folder / "schema.json")) for folder in self.model_folders.values()]
+
+    def route_of(self, name: str) -> str:
+        """Return the path of the predictions of a model."""
+        return ROUTE if self.model_version else f"{MODELS_ROUTE}/{name}{ROUTE}"
+
+    @property
+    def pseudonymized(self) -> list[str]:
+        """The columns whose values become pseudonyms, for which the service needs a key."""
+        return list(dict.fromkeys(column for each in self.protections() for column in each.pseudonymized))
+
+    def read_example(self) -> Golden:
+        """Return a request of no real row to the first model, and its response; empty in earlier versions."""
+        return read_example(next(iter(self.model_folders.values())))
+
+
+@dataclass(frozen=True)
+class Bundle(BentoSource):
+    """The bundle of one model."""
 
     @classmethod
     def read(cls, folder: Path) -> "Bundle":
@@ -73,27 +114,9 @@ class Bundle:
             ) from error
         return cls(folder, manifest.name, digest_tree(folder)[:VERSION_DIGITS], model_version)
 
-    def protection(self) -> Protection:
-        """Return what becomes of personal data in requests, with the key of this process."""
-        return _protection(json.loads((self.folder / "model" / "schema.json").read_text("utf-8")))
-
     def read_golden(self) -> Golden:
         """Return the rows and predictions that the service is verified with."""
         return read_record(Golden, self.folder / "model" / "golden.json")
-
-    def read_example(self) -> Golden:
-        """Return a request of no real row, and its response; empty in bundles of earlier versions."""
-        return read_example(self.folder / "model")
-
-    @property
-    def tag(self) -> str:
-        """The tag of the bento."""
-        return f"{self.name}:{self.version}"
-
-    @property
-    def model_tag(self) -> str:
-        """The tag of the model."""
-        return f"{self.name}:{self.model_version}"
 
 
 def prepare_bundles() -> None:
@@ -161,7 +184,7 @@ def make_bundle(
     (inside / "golden.json").write_bytes(encode(golden))
     for part, value in {"schema": schema, "encoder": encoder}.items():
         _write_json(inside / f"{part}.json", value)
-    _copy_tree(model, inside / "fitted")
+    copy_tree(model, inside / "fitted")
     options = read_options(encoder) if "options" in encoder else EncoderOptions()
     if options.embeddings is not None:
         texts = _embedded_texts(options.embeddings, Schema.from_json(schema), [*golden.rows, *example.rows])
@@ -174,23 +197,39 @@ def make_bundle(
     libraries = [*further, *(name for one in encoders for name in one.libraries)]
     libraries += () if options.embeddings is None else options.embeddings.libraries
     needed = required_libraries(model, libraries)
-    _copy_tree(service, folder)
+    copy_tree(service, folder)
     pinned = pin(needed)
     (folder / "requirements.txt").write_text(pinned, "utf-8")
-    settings = _fill_settings(service, name, model_tag, pinned, system_packages(needed))
+    settings = fill_settings(service, name, model_tag, pinned, system_packages(needed))
     (folder / "bentofile.yaml").write_text(settings, "utf-8")
+    copy_modules(folder, service, [model], encoders, project)
+    (folder / MANIFEST).write_bytes(encode(BundleManifest(name=name, service=service.name)))
+    readme = make_readme(name, contract, example, _protection(schema).pseudonymized, curl(example))
+    (folder / "README.md").write_text(readme, "utf-8")
+    return Bundle.read(folder)
+
+
+def copy_modules(
+    folder: Path, service: Path, models: Iterable[Path], encoders: Iterable[EncoderCode], project: Path | None
+) -> None:
+    """Copy the modules of mlnb and of the project that a service imports.
+
+    Args:
+        folder: of the bundle.
+        service: folder with service.py.
+        models: folders of fitted models; custom families in them may import modules.
+        encoders: custom encoders, which may import modules.
+        project: folder whose modules the service may import.
+    """
     modules = follow_imports(service / "service.py", project)
-    for code in sorted(model.rglob(CODE_FILE)):  # custom model families may import modules of mlnb
-        modules |= follow_imports(code)
+    for model in models:
+        for code in sorted(model.rglob(CODE_FILE)):
+            modules |= follow_imports(code)
     for custom in encoders:
         modules |= follow_code(custom.code.encode())
     for path, source in modules.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, folder / path)
-    (folder / MANIFEST).write_bytes(encode(BundleManifest(name=name, service=service.name)))
-    readme = _readme(name, contract, example, _protection(schema).pseudonymized)
-    (folder / "README.md").write_text(readme, "utf-8")
-    return Bundle.read(folder)
 
 
 def digest_tree(folder: Path) -> str:
@@ -203,19 +242,23 @@ def tree_files(folder: Path) -> list[Path]:
     return sorted(p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.relative_to(folder).parts)
 
 
-def curl(example: Golden, address: str = "http://127.0.0.1:3000", options: Sequence[str] = ()) -> str:
+def curl(
+    example: Golden, address: str = "http://127.0.0.1:3000", options: Sequence[str] = (), route: str = ROUTE
+) -> str:
     """Return a command line that requests the predictions of an example.
 
     Args:
         example: Rows to predict.
         address: URL of the service.
         options: Further options of curl, quoted for a shell.
+        route: Of the predictions.
     """
     body = json.dumps(example.rows, ensure_ascii=False).replace("'", "'\\''")
-    return " ".join(["curl -s", *options, f"{address}/predict -d '{body}'"])
+    return " ".join(["curl -s", *options, f"{address}{route} -d '{body}'"])
 
 
-def _fill_settings(service: Path, name: str, model_tag: str, pinned: str, system: list[str]) -> str:
+def fill_settings(service: Path, name: str, model_tag: str, pinned: str, system: list[str]) -> str:
+    """Return the bentofile.yaml of a service, filled in."""
     values = {
         "name": name,
         "model": model_tag,
@@ -224,49 +267,6 @@ def _fill_settings(service: Path, name: str, model_tag: str, pinned: str, system
         "system": json.dumps(system),
     }
     return Template((service / "bentofile.yaml").read_text("utf-8")).substitute(values)
-
-
-def _readme(name: str, contract: ProblemContract, example: Golden, pseudonymized: list[str]) -> str:
-    response = json.dumps(example.predictions[:1], ensure_ascii=False)
-    target = contract.target or "anomaly"
-    summary = f"Predicts `{target}` from the other columns of a row."
-    usage = (
-        "`POST /predict` takes a list of rows, JSON objects by column name, and returns one prediction a row, in order:"
-    )
-    if traits_of(contract.task).unit == "history":
-        summary = f"Forecasts `{target}`: {contract.horizon} periods of {contract.frequency} ahead of a history."
-        usage = "`POST /predict` takes a history, JSON objects by column name, and returns the steps that follow it:"
-    columns = ", ".join(f"`{column}`" for column in pseudonymized)
-    key = PERSONAL_KEY.format(columns=columns, variable=ProcessSettings.personal_key.variable) if columns else ""
-    return README.format(name=name, key=key, summary=summary, usage=usage, curl=curl(example), response=response)
-
-
-README = """# {name}
-
-{summary}
-
-    bentoml serve {name}:latest --host 127.0.0.1
-
-On another address, that of a container included, it needs a key: `MLNB_API_KEY` in its environment, which clients send
-as `Authorization: Bearer ...` or `X-API-Key: ...`; or `MLNB_ALLOW_ANONYMOUS=1`, to serve anyone.
-{key}
-{usage}
-
-    {curl}
-    {response}
-
-The request is synthetic: its values are typical ones, and not those of a single row.
-
-Rows that do not fit are refused with status 422 and a list of problems, each with `row`, `column`, `found` and
-`expected`; a body that is not a JSON list of objects with 400, too many rows with 413. The header `X-Model-Version`
-names the model. `GET /livez` shows that the process lives, `GET /readyz` that the model still gives the held-out rows
-the notebook's predictions, `GET /metrics` is for Prometheus, `GET /docs.json` describes the columns.
-"""
-
-PERSONAL_KEY = """
-Values of {columns} become pseudonyms, for which the key of training must be in `{variable}`: with another key the
-service does not start, and without one it refuses requests that hold values instead of pseudonyms.
-"""
 
 
 def _protection(schema: JsonObject) -> Protection:
@@ -280,7 +280,8 @@ def _embedded_texts(source: EmbeddingSource, schema: Schema, rows: Sequence[Json
     return [text for name in names for text in arrays[name].tolist() if text is not None]
 
 
-def _copy_tree(source: Path, target: Path) -> None:
+def copy_tree(source: Path, target: Path) -> None:
+    """Copy the files of a folder, without byte code caches."""
     for path in tree_files(source):
         copy = target / path.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)

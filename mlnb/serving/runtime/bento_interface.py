@@ -22,6 +22,7 @@ from mlnb.serving.runtime import supervisor
 from mlnb.serving.runtime.access import PROBES, AccessControl, bound_host, check_exposure
 from mlnb.serving.runtime.http_messages import ROUTE, DirectReply, Headers, Receive, Reply, Scope, Send, discard_body
 from mlnb.serving.runtime.http_server import install
+from mlnb.serving.runtime.model_catalog import CATALOG, read_catalog
 from mlnb.serving.runtime.model_parts import read_example, read_json, read_record
 from mlnb.serving.runtime.request_bodies import MAX_BYTES
 from mlnb.serving.runtime.response_schemas import describe_responses, describe_rows, describe_service
@@ -112,7 +113,7 @@ class RequestRouter:
         app: Any = self.app
         if scope["type"] == "http":
             path = scope["path"]
-            if path == ROUTE:
+            if self.service.instance.endpoint.handles(path):
                 app = self.service.instance.endpoint
             elif path not in PROBES:
                 app = await self._other(scope, receive) or app
@@ -120,24 +121,28 @@ class RequestRouter:
             return  # uvicorn responds with status 500 to a connection that nothing accepts
         await app(scope, receive, send)
 
-    def respond_directly(self, headers: Headers, body: bytes) -> DirectReply | None:
+    def respond_directly(self, url: bytes, headers: Headers, body: bytes) -> DirectReply | None:
         """Return the response to a small request for predictions; None: it needs ASGI."""
-        return self.service.instance.endpoint.respond_directly(headers, body)  # type: ignore[no-any-return]
+        return self.service.instance.endpoint.respond_directly(url, headers, body)  # type: ignore[no-any-return]
 
     async def _other(self, scope: Scope, receive: Receive) -> Response | None:
         """Return the response to a request for another path; None: BentoML responds."""
         path, method = scope["path"], scope["method"]
-        refused = None
+        refused = described = None
         if not self.access.allows(dict(scope["headers"])):
             error = {"error": "a key of this service is needed"}
             refused = JSONResponse(error, 401, {"WWW-Authenticate": "Bearer"})
         elif path not in OTHERS and path not in ("/", "/docs.json"):
-            refused = JSONResponse({"error": f"expected POST {ROUTE}, or GET / for the documentation"}, 404)
-        elif method not in ("GET", "HEAD"):
+            described = self.service.instance.endpoint.describe(path)
+            if described is None:
+                refused = JSONResponse({"error": f"expected POST {ROUTE}, or GET / for the documentation"}, 404)
+        if refused is None and method not in ("GET", "HEAD"):
             refused = JSONResponse({"error": "expected GET"}, 405, {"Allow": "GET, HEAD"})
         if refused is not None:
             await discard_body(receive)
             return refused
+        if described is not None:
+            return Response(described.body, described.status, media_type=described.kind)
         if path in OTHERS:
             return None
         kind, body = self._document(path)
@@ -203,6 +208,22 @@ def describe_model(folder: Path) -> tuple[type[RequestBody], type[ResponseBody]]
     served = find_served_task(contract)
     rows = describe_rows(served.columns(schema, contract), example.rows)
     responses = describe_responses(contract, example.predictions)
+    return type("Rows", (RequestBody,), {"described": rows}), type(
+        "Predictions", (ResponseBody,), {"described": responses}
+    )
+
+
+def describe_models(folder: Path) -> tuple[type[RequestBody], type[ResponseBody]]:
+    """Return the types of request and response of a service of several models; `GET /models/NAME` has those of one."""
+    path = ServiceSettings().models or folder / CATALOG
+    column = read_catalog(Path(path)).column
+    segment: JsonObject = {"type": "string", "description": "names the model of the row"}
+    row: JsonObject = {"type": "object", "properties": {column: segment} if column else {}}
+    row = {**row, "required": [column]} if column else row
+    rows: JsonObject = {"type": "array", "title": "Rows", "items": row, "example": []}
+    model: JsonObject = {"type": "string", "description": "name and version of the model"}
+    prediction: JsonObject = {"type": "object", "title": "Prediction", "properties": {"model": model}}
+    responses: JsonObject = {"type": "array", "title": "Predictions", "items": prediction}
     return type("Rows", (RequestBody,), {"described": rows}), type(
         "Predictions", (ResponseBody,), {"described": responses}
     )

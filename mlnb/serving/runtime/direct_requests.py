@@ -11,14 +11,14 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from mlnb.serving.runtime.http_connections import IDLE_SECONDS, MAX_HEADER_BYTES, LimitedConnection
-from mlnb.serving.runtime.http_messages import ROUTE, DirectReply, Headers
+from mlnb.serving.runtime.http_messages import MODELS_ROUTE, ROUTE, DirectReply, Headers
 from mlnb.serving.runtime.json_rows import SMALL
 
-URL = ROUTE.encode()
+URL, MODEL_URLS = ROUTE.encode(), f"{MODELS_ROUTE}/".encode()
 AT_ONCE = 16  # requests handled in one callback, which others wait for
 
-# Called with headers and body; None: the request needs ASGI.
-DirectHandler = Callable[[Headers, bytes], DirectReply | None]
+# Called with URL, headers and body; None: the request needs ASGI.
+DirectHandler = Callable[[bytes, Headers, bytes], DirectReply | None]
 
 
 class DirectConnection(LimitedConnection):
@@ -62,7 +62,7 @@ class DirectConnection(LimitedConnection):
             return
         fields, self.fields = self.fields, None
         body = b"".join(self.parts)
-        reply = None if self.draining or self.direct is None else self.direct(fields, body)
+        reply = None if self.draining or self.direct is None else self.direct(self.url, fields, body)
         if reply is None:
             super().on_headers_complete()
             super().on_body(body)
@@ -85,7 +85,9 @@ class DirectConnection(LimitedConnection):
 
     def _may_be_direct(self) -> bool:
         """Return whether a request is plain, has a small body, and is the only one of its connection."""
-        if self.url != URL or not self.left or self.draining or self.expect_100_continue:
+        if self.url != URL and not self.url.startswith(MODEL_URLS):
+            return False
+        if not self.left or self.draining or self.expect_100_continue:
             return False
         if self.pipeline or not (self.cycle is None or self.cycle.response_complete):
             return False

@@ -3,24 +3,21 @@
 Small requests are handled in the event loop; large ones in a thread, so that no other request waits for them.
 """
 
-import asyncio
-import itertools
 import logging
 import math
-import secrets
-import sys
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from time import monotonic, perf_counter
 
 from mlnb.errors import EmbeddingError
 from mlnb.methods.contracts.responses import Response
 from mlnb.methods.encoding.encoder_interface import UnusableValue
-from mlnb.serving.runtime.access import AccessControl
+from mlnb.serving.runtime.endpoint_resources import EndpointResources
 from mlnb.serving.runtime.http_messages import (
     JSON,
+    ROUTE,
     ClientGone,
     DirectReply,
     Headers,
@@ -36,29 +33,24 @@ from mlnb.serving.runtime.http_messages import (
     response_head,
 )
 from mlnb.serving.runtime.json_rows import SMALL, read_rows
-from mlnb.serving.runtime.memory_budget import MemoryBudget, Reservation
+from mlnb.serving.runtime.memory_budget import Reservation
 from mlnb.serving.runtime.model_parts import Row
 from mlnb.serving.runtime.model_reloader import LoadedModel, ModelReloader
 from mlnb.serving.runtime.prediction_log import PredictionLog
-from mlnb.serving.runtime.prometheus_metrics import count_classes, service_metrics
+from mlnb.serving.runtime.prometheus_metrics import count_classes
 from mlnb.serving.runtime.request_bodies import BadRequest, Body, refuse_value, too_large
 from mlnb.serving.runtime.response_bodies import encode_responses, to_values
 from mlnb.serving.runtime.sliced_requests import Outcome, SlicedRequest, encode_rows
 from mlnb.serving.runtime.structured_logs import log_event
-from mlnb.serving.runtime.table_decoder import MAX_TABLE_ROWS, TableDecoder
+from mlnb.serving.runtime.table_decoder import MAX_TABLE_ROWS
 from mlnb.serving.runtime.traffic_routing import TrafficRouter
 from mlnb.settings import ServiceSettings
 
-THREADS = 4  # batches handled at a time
-WAITING = 64  # batches that may wait for a thread
 INLINE_ROWS = 64  # rows of a JSON body that is handled in the event loop
 INLINE_BYTES = 2_048  # bytes of a body that holds at most as many rows
-SECONDS = 60.0  # time limit of a batch
 READY_SECONDS = 10.0  # between two predictions for the golden rows
-SWITCH_SECONDS = 0.001  # after which a thread lets another run: batches must not delay the event loop
-LONGEST_ID = 128  # characters of a request id that is passed through
 DEFAULTS = RequestOptions()
-LOGGED = 2000  # bytes of a refusal in the service's log
+URL = ROUTE.encode()
 
 
 class Endpoint:
@@ -67,58 +59,78 @@ class Endpoint:
     Args:
         folder: a bundle's folder `model`.
         settings: of the service; None: those of the environment.
+        shared: resources and prediction log of a service of several models; None: the endpoint is the whole service,
+            which follows pointers and routes traffic as the settings state.
     """
 
-    def __init__(self, folder: Path, settings: ServiceSettings | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: ServiceSettings | None = None,
+        shared: tuple[EndpointResources, PredictionLog | None] | None = None,
+    ) -> None:
         settings = settings or ServiceSettings()
-        self.access, self.metrics = AccessControl.from_settings(settings), service_metrics()
-        follow = Path(settings.follow) if settings.follow else None
+        self.resources = shared[0] if shared else EndpointResources(settings)
+        self.metrics = self.resources.metrics
+        follow = Path(settings.follow) if settings.follow and not shared else None
         self.reloader = ModelReloader(folder, follow, self.metrics.switch_version, self.metrics.count_refused_model)
-        self.log = PredictionLog.from_settings(settings, self.metrics.count_logged)
-        log_shadow = self._log_shadow if self.log else None
-        self.router = TrafficRouter.from_settings(settings, folder, self.metrics, log_shadow)
-        self.pool = ThreadPoolExecutor(THREADS, "batch")
-        self.pending = 0
-        memory = int(settings.memory * 2**20)
-        self.budget, self.decoder = MemoryBudget(memory), TableDecoder(memory)
+        self.log = shared[1] if shared else PredictionLog.from_settings(settings, self.metrics.count_logged)
+        log_shadow = self._log_shadow if self.log and not shared else None
+        self.router = (
+            TrafficRouter(None, None)
+            if shared
+            else TrafficRouter.from_settings(settings, folder, self.metrics, log_shadow)
+        )
         # What is logged must fit in the log's queue.
         self.table_rows = min(MAX_TABLE_ROWS, settings.log_limit) if self.log else MAX_TABLE_ROWS
         self.checked: tuple[LoadedModel, float, bool] | None = None  # model, time and result of the last replay
         self.checking = threading.Lock()
-        sys.setswitchinterval(SWITCH_SECONDS)
-        self.prefix, self.number = secrets.token_hex(6), itertools.count()
         self.reloader.start()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request for predictions."""
         start = perf_counter()
         headers = dict(scope["headers"])
-        request_id = self._request_id(headers)
+        request_id = self.resources.request_id(headers)
         try:
             reply = await self._handle(scope, headers, receive, request_id.decode())
         except ClientGone:
             return
         await send({"type": "http.response.start", "status": reply.status, "headers": response_head(reply, request_id)})
         await send({"type": "http.response.body", "body": reply.body})
-        self._count_request(reply, request_id, perf_counter() - start)
+        self.resources.count_request(reply, request_id, perf_counter() - start)
 
-    def respond_directly(self, headers: Headers, body: bytes) -> DirectReply | None:
+    @staticmethod
+    def handles(path: str) -> bool:
+        """Return whether requests for a path are the endpoint's."""
+        return path == ROUTE
+
+    @staticmethod
+    def describe(path: str) -> Reply | None:
+        """Return what GET returns for a path that is the endpoint's alone: there is none."""
+        return None
+
+    def respond_directly(self, url: bytes, headers: Headers, body: bytes) -> DirectReply | None:
         """Return status, headers and body of the response to a small POST without a query; None: it needs ASGI.
 
         The response is the one that the same request gets over ASGI.
         """
+        return self.predict_directly(headers, body) if url == URL else None
+
+    def predict_directly(self, headers: Headers, body: bytes) -> DirectReply | None:
+        """Return the response to a small POST as `respond_directly`, whatever the URL was."""
         start = perf_counter()
-        if not self.access.allows(headers):
+        if not self.resources.access.allows(headers):
             return None
-        request_id = self._request_id(headers)
+        request_id = self.resources.request_id(headers)
         try:
             options = read_options(b"", headers, request_id.decode())
         except BadRequest:
             return None
-        if not self._is_small(body, options):
+        if not self.is_small(body, options):
             return None
         reply = self.respond(body, options)
-        self._count_request(reply, request_id, perf_counter() - start)
+        self.resources.count_request(reply, request_id, perf_counter() - start)
         return reply.status, response_head(reply, request_id), reply.body
 
     def respond(self, body: Body, options: RequestOptions = DEFAULTS, deadline: float = math.inf) -> Reply:
@@ -151,7 +163,7 @@ class Endpoint:
             if options.kind == JSON and len(body) <= SMALL:
                 outcome = _predict(model, body, options)
             else:
-                with Reservation(self.budget) as reservation:
+                with Reservation(self.resources.budget) as reservation:
                     request = SlicedRequest(
                         model.predictor,
                         options,
@@ -161,7 +173,7 @@ class Endpoint:
                         shadowed=shadow is not None,
                         table_rows=self.table_rows,
                     )
-                    outcome = request.respond(body, self.decoder)
+                    outcome = request.respond(body, self.resources.decoder)
             self.metrics.count_predictions(outcome.counts, model.version)
             if self.log is not None:
                 self.log.record(
@@ -172,6 +184,7 @@ class Endpoint:
                     perf_counter() - start,
                     options.event_time,
                     count=outcome.count,
+                    numbers=options.numbers,
                 )
             if shadow is not None:
                 shadow.submit(options.request_id, outcome.rows, outcome.responses, model.version)
@@ -203,62 +216,31 @@ class Endpoint:
     def close(self) -> None:
         """End the threads once their requests are done."""
         self.reloader.stop()
-        self.pool.shutdown()
-        self.decoder.close()
+        self.resources.close()
         self.router.close()
         if self.log is not None:
             self.log.close()
 
-    def _count_request(self, reply: Reply, request_id: bytes, seconds: float) -> None:
-        self.metrics.observe_seconds(seconds)
-        self.metrics.count("requests", str(reply.status), reply.version)
-        if reply.status >= 400:
-            log_event(
-                "request refused",
-                logging.WARNING,
-                status=reply.status,
-                request_id=request_id.decode(),
-                milliseconds=round(1000 * seconds, 3),
-                model_version=reply.version,
-                response=(reply.log_text or reply.body)[:LOGGED].decode("utf-8", "replace"),
-            )
-
     async def _handle(self, scope: Scope, headers: Headers, receive: Receive, request_id: str) -> Reply:
         version = self.reloader.current.version
-        if not self.access.allows(headers):
+        if not self.resources.access.allows(headers):
             await discard_body(receive)
-            expected = "`Authorization: Bearer ...` or `X-API-Key: ...` with a key of this service"
-            return refuse(401, "no key or another", expected, version)
+            return self.resources.refuse_stranger(version)
         if scope["method"] != "POST":
             return refuse(405, f"method {scope['method']}", "POST", version)
-        reservation = Reservation(self.budget)
+        reservation = Reservation(self.resources.budget)
         try:
             options = read_options(scope.get("query_string", b""), headers, request_id)
             body = await read_body(headers, receive, reservation)
-            if self._is_small(body, options):
+            if self.is_small(body, options):
                 return self.respond(body, options)
-            return await self._respond_in_thread(body, options, version)
+            return await self.resources.respond_in_thread(partial(self.respond, body, options), version)
         except BadRequest as error:
             return Reply(error.status, error.refusal().encode(), version, log_text=error.log_text())
         finally:
             reservation.close()
 
-    async def _respond_in_thread(self, body: Body, options: RequestOptions, version: str) -> Reply:
-        if self.pending >= WAITING + THREADS:
-            return refuse(503, f"{self.pending} batches in the queue", "fewer at a time; try again later", version)
-        self.pending += 1
-        self.metrics.busy.inc()
-        try:
-            deadline = perf_counter() + SECONDS  # the thread ends soon after it, too
-            work = asyncio.get_running_loop().run_in_executor(self.pool, self.respond, body, options, deadline)
-            return await asyncio.wait_for(work, SECONDS)
-        except TimeoutError:
-            return refuse(504, f"no response after {SECONDS:.0f} s", "fewer rows in one request", version)
-        finally:
-            self.pending -= 1
-            self.metrics.busy.dec()
-
-    def _is_small(self, body: Body, options: RequestOptions) -> bool:
+    def is_small(self, body: Body, options: RequestOptions) -> bool:
         """Return whether a JSON body holds so few rows that the event loop may wait for their predictions."""
         if options.kind != JSON or options.explain or len(body) > SMALL:
             return False
@@ -267,13 +249,6 @@ class Endpoint:
         if len(body) > INLINE_BYTES and body.count(b"{") > INLINE_ROWS:
             return False
         return self.log is None or not self.log.may_wait(INLINE_ROWS)
-
-    def _request_id(self, headers: Headers) -> bytes:
-        """Return the id in a request's header, if a header can hold it, or a new one."""
-        request_id = headers.get(b"x-request-id", b"")
-        if request_id and len(request_id) <= LONGEST_ID and request_id.isascii() and request_id.decode().isprintable():
-            return request_id
-        return f"{self.prefix}-{next(self.number):x}".encode()
 
 
 def _predict(model: LoadedModel, body: Body, options: RequestOptions) -> Outcome:

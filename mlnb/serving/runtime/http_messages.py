@@ -19,6 +19,7 @@ Headers = dict[bytes, bytes]  # names in lower case
 DirectReply = tuple[int, list[tuple[bytes, bytes]], bytes]  # status, headers and body of a response
 
 ROUTE = "/predict"  # of requests for predictions
+MODELS_ROUTE = "/models"  # of a service of several models: their list; below it the routes of each
 JSON = "application/json"
 KINDS = (JSON, ARROW, PARQUET, "", "text/plain", "application/x-www-form-urlencoded")  # the last is curl's default
 MORE_HEADERS = {401: (b"www-authenticate", b"Bearer"), 405: (b"allow", b"POST"), 503: (b"retry-after", b"1")}
@@ -36,6 +37,7 @@ class RequestOptions(msgspec.Struct, frozen=True, kw_only=True):
         request_id: the client's or a new one.
         key: decides whether the canary responds.
         event_time: seconds since 1970 as the client states them; used by the log of a simulation only.
+        numbers: of the rows in the client's request, where other models get the others; empty: all, from 0.
     """
 
     kind: str = JSON
@@ -44,6 +46,7 @@ class RequestOptions(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str = ""
     key: str = ""
     event_time: bytes = b""
+    numbers: tuple[int, ...] = ()
 
 
 class Reply(msgspec.Struct, frozen=True):

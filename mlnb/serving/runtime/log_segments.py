@@ -27,6 +27,7 @@ INPUT, OUTPUT = "in.", "out."  # prefixes of the columns of rows and responses
 CHAIN = ".chain"  # suffix of the files with the digests of finished segments
 ORIGIN = "0" * 64  # digest that the first entry of a chain has as that of the one before
 
+Names = tuple[tuple[str, ...], tuple[str, ...]]  # of the columns of rows and of responses
 Group = tuple[list[int], list[tuple[Any, ...]]]  # positions in the table, and the values there
 
 
@@ -42,6 +43,7 @@ class LogRecord(NamedTuple):
         responses: as the client received them, or as the shadow would have.
         shadow: whether the responses were not returned.
         refused: columns at fault of a refused request; None: it was not refused.
+        numbers: of the rows in the client's request; None: all, from 0.
     """
 
     id: str
@@ -52,6 +54,7 @@ class LogRecord(NamedTuple):
     responses: "Sequence[JsonObject]"
     shadow: bool = False
     refused: Sequence[str] | None = None
+    numbers: Sequence[int] | None = None
 
 
 class ChainEntry(NamedTuple):
@@ -117,7 +120,7 @@ def _is_valid(record: Any) -> bool:
     lists = (record.rows, record.responses)
     return (
         isinstance(record.time, int | float)
-        and isinstance(record.refused, list | None)
+        and all(isinstance(value, list | None) for value in (record.refused, record.numbers))
         and all(isinstance(values, list) and all(isinstance(value, dict) for value in values) for values in lists)
     )
 
@@ -131,7 +134,7 @@ def to_table(records: Iterable[LogRecord]) -> Any:
     """
     import pyarrow as pa
 
-    groups: dict[tuple[tuple[str, ...], tuple[str, ...]], Group] = {}
+    groups: dict[Names, Group] = {}
     positions = itertools.count()
     nothing: JsonObject = {}
     for record in records:
@@ -139,7 +142,7 @@ def to_table(records: Iterable[LogRecord]) -> Any:
         if record.refused is not None:
             _add(groups, ((), ()), next(positions), (*shared, ", ".join(record.refused), -1))
         pairs = itertools.zip_longest(record.rows, record.responses, fillvalue=nothing)
-        for number, (row, response) in enumerate(pairs):
+        for number, (row, response) in zip(record.numbers or itertools.count(), pairs, strict=False):
             output = _flatten(response)
             values = (*shared, None, number, *row.values(), *output.values())
             _add(groups, (tuple(row), tuple(output)), next(positions), values)
@@ -157,12 +160,7 @@ def to_table(records: Iterable[LogRecord]) -> Any:
     return pa.table({name: _to_array(pa, columns[name]) for name in (*COLUMNS, *columns) if name in columns})
 
 
-def _add(
-    groups: dict[tuple[tuple[str, ...], tuple[str, ...]], Group],
-    key: tuple[tuple[str, ...], tuple[str, ...]],
-    position: int,
-    values: tuple[Any, ...],
-) -> None:
+def _add(groups: dict[Names, Group], key: Names, position: int, values: tuple[Any, ...]) -> None:
     where, rows = groups.setdefault(key, ([], []))
     where.append(position)
     rows.append(values)

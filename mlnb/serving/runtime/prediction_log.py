@@ -10,7 +10,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any, NamedTuple
 from mlnb.methods.contracts.responses import RowProblem
 from mlnb.serving.runtime import log_segments
 from mlnb.serving.runtime.log_lines import Content, encode, quote, write_line
+from mlnb.serving.runtime.log_policy import LogPolicy
 from mlnb.serving.runtime.segment_file import SegmentFile
 from mlnb.serving.runtime.structured_logs import log_event
 from mlnb.settings import ServiceSettings
@@ -31,40 +31,6 @@ HOUR = 3600.0  # seconds that this may take, with the copy to object storage
 
 Convert = Callable[[Path], Any]  # called with a finished segment
 CountRows = Callable[[str, int], None]  # called with "recorded" or "dropped", and a number of rows
-
-
-@dataclass(frozen=True)
-class LogPolicy:
-    """How the log is kept.
-
-    Attributes:
-        limit: rows that may wait to be written.
-        when_full: drop: the response is sent unlogged and counted; wait: it is sent when the queue has space. An event
-            loop never waits: its few rows are queued above the limit.
-        rows: rows after which a segment ends.
-        seconds: seconds after which a segment ends.
-        masked: columns whose values are not logged.
-        event_time: whether the time of a record is that in the request, as in simulations.
-    """
-
-    limit: int = ServiceSettings.log_limit.default
-    when_full: str = ServiceSettings.log_when_full.default
-    rows: int = ServiceSettings.log_rows.default
-    seconds: float = ServiceSettings.log_seconds.default
-    masked: frozenset[str] = frozenset()
-    event_time: bool = False
-
-    @classmethod
-    def from_settings(cls, settings: ServiceSettings) -> "LogPolicy":
-        """Return the policy that the settings configure."""
-        return cls(
-            limit=settings.log_limit,
-            when_full=settings.log_when_full,
-            rows=settings.log_rows,
-            seconds=settings.log_seconds,
-            masked=frozenset(settings.log_mask),
-            event_time=settings.log_event_time,
-        )
 
 
 class _Waiting(NamedTuple):
@@ -122,14 +88,20 @@ class PredictionLog:
 
     @classmethod
     def from_settings(
-        cls, settings: ServiceSettings, count: CountRows = lambda result, rows: None
+        cls, settings: ServiceSettings, count: CountRows = lambda result, rows: None, model: str = ""
     ) -> "PredictionLog | None":
-        """Return the log that the settings configure, or None; segments become Parquet where pyarrow is installed."""
+        """Return the log that the settings configure, or None; segments become Parquet where pyarrow is installed.
+
+        Args:
+            settings: of the service.
+            count: called with the number of rows that were recorded or dropped.
+            model: whose log it is, in a folder of that name; empty: the service has one model.
+        """
         if not settings.log:
             return None
-        url = settings.log_to
+        url = f"{settings.log_to.rstrip('/')}/{model}" if settings.log_to and model else settings.log_to
         convert = partial(convert_in_process, url=url) if url or find_spec("pyarrow") else None
-        return cls(Path(settings.log), LogPolicy.from_settings(settings), convert, count=count)
+        return cls(Path(settings.log, model), LogPolicy.from_settings(settings), convert, count=count)
 
     def record(
         self,
@@ -141,6 +113,7 @@ class PredictionLog:
         event_time: bytes = b"",
         shadow: bool = False,
         count: int | None = None,
+        numbers: Sequence[int] = (),
     ) -> None:
         """Record a request and its responses; JSON text is written as it is.
 
@@ -153,9 +126,12 @@ class PredictionLog:
             event_time: seconds since 1970 as the request states them; see `LogPolicy`.
             shadow: whether the responses are not returned.
             count: number of rows; needed where they are JSON text.
+            numbers: of the rows in the client's request, of which other models got the others; empty: all, from 0.
         """
         count = len(rows) if count is None else count
         head = f'"ms":{1000 * seconds:.4f},"shadow":{"true" if shadow else "false"}'
+        if numbers:
+            head += f',"numbers":{encode(numbers)}'
         self._add(count, request, version, event_time, head, rows, responses)
 
     def record_refusal(
@@ -183,6 +159,11 @@ class PredictionLog:
             self._queue.append(entry)
             self._rows += count
             self._bytes += size
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits to be written, and no segment is open."""
+        return self._segment is None and not self._queue
 
     def may_wait(self, rows: int) -> bool:
         """Return whether recording a request with that many rows may take until the queue has space."""

@@ -49,6 +49,13 @@ class ServiceMetrics:
         self.loaded = Gauge(
             "mlnb_model_info", "1 for the version in use.", ["model_version"], multiprocess_mode="livemax"
         )
+        self.loads = Counter(
+            "mlnb_model_loads_total", "Loads of the models of a service of several, by result.", ["result", "model"]
+        )
+        self.models = Gauge("mlnb_models_loaded", "Models that are loaded.", multiprocess_mode="livesum")
+        self.models_bytes = Gauge(
+            "mlnb_models_loaded_bytes", "Memory of the models that are loaded, in bytes.", multiprocess_mode="livesum"
+        )
         self._children: dict[tuple[str, ...], Counter] = {}
         for key in (("swaps", "refused"), ("swaps", "withdrawn"), ("logged", "recorded"), ("logged", "dropped")):
             self.count(*key, amount=0)  # Prometheus sees an increase only of a series that exists
@@ -90,6 +97,15 @@ class ServiceMetrics:
             self.loaded.labels(old).set(0)
             self.count("swaps", "switched")
         self.loaded.labels(new).set(1)
+
+    def unload_version(self, version: str) -> None:
+        """Note that a version is no longer in use."""
+        self.loaded.labels(version).set(0)
+
+    def set_loaded(self, models: int, size: int) -> None:
+        """Set the number of loaded models, and the bytes that they take."""
+        self.models.set(models)
+        self.models_bytes.set(size)
 
 
 def count_classes(responses: Iterable[Response], counts: dict[str, int]) -> None:

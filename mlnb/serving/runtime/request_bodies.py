@@ -48,7 +48,7 @@ class BadRequest(UsageError):
 
     def log_text(self) -> bytes:
         """Return what the service's log has of the response: places and expectations, but no values."""
-        if self.status not in (400, 422):  # sizes and types of bodies
+        if self.status not in (400, 404, 422):  # sizes and types of bodies
             return self.refusal().encode()
         hidden = [replace(problem, found=MASKED) for problem in self.problems[:SHOWN]]
         return Refusal(error="the request does not fit", problems=hidden).encode()

@@ -138,6 +138,29 @@ def describe_service(document: Any, route: str) -> Any:
     return document
 
 
+def describe_model_service(name: str, route: str, rows: JsonObject, responses: JsonObject) -> JsonObject:
+    """Return the OpenAPI document of one model of a service of several.
+
+    Args:
+        name: of the model.
+        route: of its predictions.
+        rows: JSON Schema of a request.
+        responses: JSON Schema of a response's body.
+    """
+    operation = {
+        "summary": "predict",
+        "requestBody": {"content": {"application/json": {"schema": dict(rows)}}},
+        "responses": {
+            "200": {"description": "one prediction a row", "content": {"application/json": {"schema": responses}}}
+        },
+    }
+    information = {"title": name, "version": "1"}
+    document: JsonObject = describe_service(
+        {"openapi": "3.0.2", "info": information, "paths": {route: {"post": operation}}}, route
+    )
+    return document
+
+
 def _outward(value: float | str, towards: Callable[[float], int]) -> str:
     """Return the end of a range rounded outwards, so that it is no single row's value: of dates the year."""
     if isinstance(value, str):

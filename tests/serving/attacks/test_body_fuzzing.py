@@ -63,4 +63,4 @@ def test_damaged_bodies_are_answered_or_refused(endpoint, kind):
             for status, reply in attack(endpoint, damaged, kind).replies:
                 assert status in (200, 400, 413, 422), reply[:300]
     assert memory.most < LIMIT
-    assert endpoint.budget.used == 0 and endpoint.pending == 0
+    assert endpoint.resources.budget.used == 0 and endpoint.resources.pending == 0

@@ -44,7 +44,7 @@ def test_a_large_body_does_not_block_the_event_loop(endpoint, name):
     assert seen.blocked < BLOCKED
     assert memory.most < LIMIT
     assert max(len(body) for _, body in seen.replies) < 20_000
-    assert endpoint.budget.used == 0
+    assert endpoint.resources.budget.used == 0
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -65,7 +65,7 @@ def test_more_than_the_memory_is_refused_until_there_is_some(endpoint):
     body = b"[" + b" " * LONG + b"]"
     seen = attack(endpoint, [body] * 6)
     assert set(seen.statuses) == {200, 503} and seen.statuses.count(200) >= 1
-    assert endpoint.budget.used == 0
+    assert endpoint.resources.budget.used == 0
     assert attack(endpoint, [body]).statuses == [200]
 
 

@@ -151,7 +151,7 @@ def test_more_rows_than_the_log_takes_are_refused_at_once(endpoint, monkeypatch)
 
 def test_a_process_that_hangs_is_killed(endpoint, monkeypatch):
     monkeypatch.setattr(table_decoder, "START_SECONDS", 0.2)  # the limit of a table's first slice
-    process = endpoint.decoder.process
+    process = endpoint.resources.decoder.process
     process.send_signal(signal.SIGSTOP)
     body = write_body(pa.Table.from_pylist([GOOD]), ARROW)
     assert attack(endpoint, [body], ARROW).statuses == [413]
@@ -163,7 +163,7 @@ def test_a_process_that_hangs_is_killed(endpoint, monkeypatch):
 def test_a_process_that_dies_is_replaced(endpoint):
     body = write_body(pa.Table.from_pylist([GOOD]), ARROW)
     for _ in range(2):
-        psutil.Process(endpoint.decoder.process.pid).kill()
+        psutil.Process(endpoint.resources.decoder.process.pid).kill()
         statuses = {attack(endpoint, [body], ARROW).statuses[0] for _ in range(3)}
         assert statuses <= {200, 400} and 200 in statuses
 

@@ -96,7 +96,7 @@ def test_a_projects_own_service_comes_before_the_built_in(tmp_path, monkeypatch)
     (own / "service.py").touch()
     assert find_service("tabular", project) == find_service("bentos/tabular", project) == own
     with pytest.raises(
-        ServingError, match=r"No service 'tabulr': found tabular in .*expected a folder with service\.py"
+        ServingError, match=r"No service 'tabulr': found models, tabular in .*expected a folder with service\.py"
     ):
         find_service("tabulr", project)
 

@@ -33,8 +33,8 @@ class Application:
         if scope["type"] == "http":
             await self.endpoint(scope, receive, send)
 
-    def count(self, headers, body):
-        reply = self.endpoint.respond_directly(headers, body)
+    def count(self, url, headers, body):
+        reply = self.endpoint.respond_directly(url, headers, body)
         self.handled += reply is not None
         return reply
 

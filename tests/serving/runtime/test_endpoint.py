@@ -12,7 +12,7 @@ from small_sentence_models import run_endpoint
 
 from mlnb.methods.encoding.embedding_sources import EmbeddingSource
 from mlnb.serving.runtime import endpoint as module
-from mlnb.serving.runtime import http_messages
+from mlnb.serving.runtime import endpoint_resources, http_messages
 from mlnb.serving.runtime.endpoint import DEFAULTS, Endpoint
 from mlnb.serving.runtime.json_rows import SMALL
 from mlnb.serving.runtime.table_decoder import ARROW, PARQUET
@@ -125,13 +125,13 @@ def test_a_key_is_required(material, tmp_path, monkeypatch):
 
 
 def test_too_many_batches_get_503_with_retry_after(endpoint, monkeypatch):
-    monkeypatch.setattr(endpoint, "pending", module.WAITING + module.THREADS)
+    monkeypatch.setattr(endpoint.resources, "pending", endpoint_resources.WAITING + endpoint_resources.THREADS)
     status, _, headers = ask(endpoint, body([GOOD] * 400))
     assert (status, headers["retry-after"]) == (503, "1")
 
 
 def test_a_batch_that_takes_too_long_gets_504(endpoint, monkeypatch):
-    monkeypatch.setattr(module, "SECONDS", 0.0)
+    monkeypatch.setattr(endpoint_resources, "SECONDS", 0.0)
     assert ask(endpoint, body([GOOD] * 400))[0] == 504
 
 
@@ -220,7 +220,7 @@ def test_a_service_with_embeddings_responds_from_a_thread_and_survives_a_failing
             assert (status, len(answers)) == (200, 1) and created.ready()
             explained = ask(created, body([{"note": "a good film"}]), query=b"explain=true")[1][0]["explanation"]
             assert {"note", "note: embedding"} <= explained["columns"].keys() and "good" not in explained["columns"]
-            assert not created._is_small(b"[{}]", DEFAULTS)  # the event loop goes on
+            assert not created.is_small(b"[{}]", DEFAULTS)  # the event loop goes on
             sent = len(server.requests)
             created.checked = None
             assert created.ready() and len(server.requests) == sent  # the golden rows' vectors are in the bundle

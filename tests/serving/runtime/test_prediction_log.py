@@ -23,6 +23,7 @@ from mlnb.methods.contracts.responses import RowProblem
 from mlnb.monitoring.monitoring_paths import log_environment
 from mlnb.monitoring.prediction_table import convert_finished, mirror, read_log
 from mlnb.serving.runtime.endpoint import Endpoint
+from mlnb.serving.runtime.log_policy import LogPolicy
 from mlnb.serving.runtime.log_segments import (
     ORIGIN,
     LogRecord,
@@ -33,7 +34,7 @@ from mlnb.serving.runtime.log_segments import (
     read_lines,
     to_table,
 )
-from mlnb.serving.runtime.prediction_log import LogPolicy, PredictionLog, convert_in_process
+from mlnb.serving.runtime.prediction_log import PredictionLog, convert_in_process
 from mlnb.settings import ServiceSettings
 
 ROW = {"age": 41, "plan": "basic", "vip": True, "note": None}

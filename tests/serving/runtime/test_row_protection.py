@@ -88,16 +88,16 @@ def test_another_key_is_refused_before_anything_starts(folder, monkeypatch, capl
         with pytest.raises(SettingsError, match="MLNB_PERSONAL_KEY"):
             Predictor.load(folder).protection.check_key()
         with pytest.raises(SettingsError, match="MLNB_PERSONAL_KEY"):
-            check_personal_key(bundle.protection())
+            check_personal_key(bundle)
     assert caplog.text == capsys.readouterr().err == ""
     monkeypatch.delenv("MLNB_PERSONAL_KEY")
     Predictor.load(folder).protection.check_key()
-    check_personal_key(bundle.protection())
+    check_personal_key(bundle)
     assert "no key for pseudonyms" in caplog.text
     assert "Set MLNB_PERSONAL_KEY to the key of training" in capsys.readouterr().err
     monkeypatch.setenv("MLNB_PERSONAL_KEY", KEY)
     Predictor.load(folder).protection.check_key()
-    check_personal_key(bundle.protection())
+    check_personal_key(bundle)
     assert capsys.readouterr().err == ""
 
 

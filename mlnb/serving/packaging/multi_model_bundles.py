@@ -1,0 +1,172 @@
+"""The bundle of a service of several models: their files in one folder, a catalog, and the libraries of all of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlnb.codec import encode
+from mlnb.engine.project import Project
+from mlnb.engine.runs import Run
+from mlnb.errors import ServingError
+from mlnb.methods.encoding.custom_encoders import EncoderCode
+from mlnb.methods.encoding.table_encoder import read_options
+from mlnb.serving.packaging.bundles import (
+    MANIFEST,
+    VERSION_DIGITS,
+    BentoSource,
+    Bundle,
+    BundleManifest,
+    copy_modules,
+    copy_tree,
+    digest_tree,
+    fill_settings,
+    find_service,
+)
+from mlnb.serving.packaging.library_requirements import IMPORTED, NEEDED, imported_versions, system_packages
+from mlnb.serving.packaging.model_names import tag_name
+from mlnb.serving.runtime.model_catalog import CATALOG, ModelCatalog, ServedModel
+from mlnb.serving.runtime.model_parts import read_json
+
+SERVICE = "models"  # name of the service's folder, and of the folder of the models in a bundle
+EACH = "each"  # parameter of the stage that selects the rows of a segment: the column of the segments
+
+
+@dataclass(frozen=True)
+class PackagedModel:
+    """A packaged model that a service of several has.
+
+    Attributes:
+        bundle: of the model.
+        segment: whose rows it predicts; empty: those of all.
+        column: of the segments; empty: its run states none.
+    """
+
+    bundle: Bundle
+    segment: str = ""
+    column: str = ""
+
+    @classmethod
+    def of(cls, run: Run) -> "PackagedModel":
+        """Return the model that a run has packaged. Raises `ServingError` where its bundle is missing."""
+        values = [stage.parameters[EACH].value for stage in run.stages.values() if EACH in stage.parameters]
+        column = next((value for value in values if isinstance(value, str) and value), "")
+        return cls(Bundle.read(run.load("service")), run.record.segment, column)
+
+
+def make_catalog(models: Sequence[PackagedModel], fallback: bool, folder: Path | None = None) -> ModelCatalog:
+    """Return the catalog of models.
+
+    Rows are routed by segment when all models of segments have one column of segments, and no segment has two models.
+
+    Args:
+        models: of the service.
+        fallback: whether the model of all rows gets the rows of segments without one.
+        folder: with the models in folders by their name; None: each is in the folder of its bundle.
+
+    Raises:
+        ServingError: two models have one name, or there is no single model of all rows for the fallback.
+    """
+    names = [model.bundle.name for model in models]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ServingError(f"Found two models named {twice[0]}, expected one version of each.")
+    columns = {model.column for model in models if model.segment}
+    segments = [model.segment for model in models if model.segment]
+    column = next(iter(columns)) if len(columns) == 1 and len(set(segments)) == len(segments) else ""
+    general = [model.bundle.name for model in models if not model.segment]
+    if fallback and (len(general) != 1 or not column):
+        reason = f"found {len(general)} models of all rows" if column else "found no column that names the segments"
+        raise ServingError(
+            f"Rows of other segments have no fallback: {reason}, expected one next to the models of the segments of "
+            "one column. `mlnb run --each COLUMN --with-global` trains it; --name selects models."
+        )
+    return ModelCatalog(
+        models=tuple(
+            ServedModel(
+                name=model.bundle.name,
+                folder=model.bundle.name if folder else str(model.bundle.folder.absolute()),
+                segment=model.segment,
+            )
+            for model in sorted(models, key=lambda model: model.bundle.name)
+        ),
+        column=column,
+        fallback=general[0] if fallback else "",
+    )
+
+
+def make_multi_model_bundle(
+    folder: Path, models: Sequence[PackagedModel], project: Project, fallback: bool = False
+) -> BentoSource:
+    """Return the bundle written to an empty folder: service, libraries, models, catalog, and the modules of mlnb.
+
+    Args:
+        folder: to write to.
+        models: of the service.
+        project: whose modules the service may import; its name is part of that of the bento.
+        fallback: whether the model of all rows gets the rows of segments without one.
+
+    Raises:
+        ServingError: the models need different versions of a library, or cannot be in one catalog.
+    """
+    name = "-".join(part for part in (tag_name(project.root.name), SERVICE) if part)
+    service, inside = find_service(SERVICE, project), folder / SERVICE
+    encoders: list[EncoderCode] = []
+    for model in models:
+        copy_tree(model.bundle.folder / "model", inside / model.bundle.name)
+        encoder = read_json(model.bundle.folder / "model" / "encoder.json")
+        encoders += read_options(encoder).encoders.values() if "options" in encoder else ()
+    (inside / CATALOG).write_bytes(encode(make_catalog(models, fallback, inside)))
+    copy_tree(service, folder)
+    pinned = join_requirements({model.bundle.name: model.bundle.folder / "requirements.txt" for model in models})
+    (folder / "requirements.txt").write_text(pinned, "utf-8")
+    system = system_packages(imported_versions(pinned))
+    settings = fill_settings(service, name, f"{len(models)} models", pinned, system)
+    (folder / "bentofile.yaml").write_text(settings, "utf-8")
+    copy_modules(folder, service, [inside / model.bundle.name for model in models], encoders, project.root)
+    (folder / MANIFEST).write_bytes(encode(BundleManifest(name=name, service=service.name)))
+    listed = "\n".join(f"- `{model.bundle.model_tag}`" for model in models)
+    (folder / "README.md").write_text(README.format(name=name, models=listed), "utf-8")
+    return BentoSource(folder, name, digest_tree(folder)[:VERSION_DIGITS], "")
+
+
+def join_requirements(files: dict[str, Path]) -> str:
+    """Return one requirements.txt with the libraries of several, as `library_requirements.pin` writes it.
+
+    Args:
+        files: requirements.txt of each model.
+
+    Raises:
+        ServingError: two models need different versions of a library.
+    """
+    versions: dict[str, tuple[str, str]] = {}  # of each library, and a model that needs it
+    imported: set[str] = set()
+    for model, path in files.items():
+        text = path.read_text("utf-8")
+        imported |= imported_versions(text).keys()
+        for line in text.splitlines():
+            library, sign, version = line.partition("==")
+            if not sign:
+                continue
+            other_version, other = versions.setdefault(library, (version, model))
+            if other_version != version:
+                raise ServingError(
+                    f"One service cannot have {other} with {library} {other_version} and {model} with {library} "
+                    f"{version}; expected one version. Train the older model again, or serve it alone."
+                )
+    lines = {library: f"{library}=={version}" for library, (version, _) in sorted(versions.items())}
+    direct = [line for library, line in lines.items() if library in imported]
+    return "\n".join([IMPORTED, *direct, NEEDED, *(line for line in lines.values() if line not in direct)]) + "\n"
+
+
+README = """# {name}
+
+One service of these models:
+
+{models}
+
+`POST /models/NAME/predict` takes a list of rows, JSON objects by column name, and returns one prediction a row, in
+order. `POST /predict` takes rows of several segments. `GET /models` lists the models, `GET /models/NAME` describes the
+columns of one. A model is loaded when it is first requested; `MLNB_MODELS_MEMORY` limits the memory of those that are
+loaded, in MB. `MLNB_MODELS` names another catalog, which is read again when it changes.
+
+    bentoml serve {name}:latest --host 127.0.0.1
+"""

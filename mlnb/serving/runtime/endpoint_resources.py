@@ -1,0 +1,100 @@
+"""What the endpoints of one process share: threads, memory, the table decoder, access control and metrics."""
+
+import asyncio
+import itertools
+import logging
+import secrets
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
+
+from mlnb.serving.runtime.access import AccessControl
+from mlnb.serving.runtime.http_messages import Headers, Reply, refuse
+from mlnb.serving.runtime.memory_budget import MemoryBudget
+from mlnb.serving.runtime.prometheus_metrics import service_metrics
+from mlnb.serving.runtime.structured_logs import log_event
+from mlnb.serving.runtime.table_decoder import TableDecoder
+from mlnb.settings import ServiceSettings
+
+THREADS = 4  # batches handled at a time
+WAITING = 64  # batches that may wait for a thread
+SECONDS = 60.0  # time limit of a batch
+SWITCH_SECONDS = 0.001  # after which a thread lets another run: batches must not delay the event loop
+LONGEST_ID = 128  # characters of a request id that is passed through
+LOGGED = 2000  # bytes of a refusal in the service's log
+
+
+class EndpointResources:
+    """Threads, memory, access control and metrics of the requests of one process.
+
+    Args:
+        settings: of the service.
+
+    Attributes:
+        pending: batches that wait for a thread or have one.
+    """
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self.access, self.metrics = AccessControl.from_settings(settings), service_metrics()
+        self.pool = ThreadPoolExecutor(THREADS, "batch")
+        self.pending = 0
+        memory = int(settings.memory * 2**20)
+        self.budget, self.decoder = MemoryBudget(memory), TableDecoder(memory)
+        sys.setswitchinterval(SWITCH_SECONDS)
+        self._prefix, self._number = secrets.token_hex(6), itertools.count()
+
+    async def respond_in_thread(self, work: Callable[[float], Reply], version: str) -> Reply:
+        """Return the reply that a function makes in a thread; a refusal when too many wait, or it takes too long.
+
+        Args:
+            work: called with the deadline, of `perf_counter`.
+            version: of the model, for a refusal.
+        """
+        if self.pending >= WAITING + THREADS:
+            return refuse(503, f"{self.pending} batches in the queue", "fewer at a time; try again later", version)
+        self.pending += 1
+        self.metrics.busy.inc()
+        try:
+            deadline = perf_counter() + SECONDS  # the thread ends soon after it, too
+            return await asyncio.wait_for(
+                asyncio.get_running_loop().run_in_executor(self.pool, work, deadline), SECONDS
+            )
+        except TimeoutError:
+            return refuse(504, f"no response after {SECONDS:.0f} s", "fewer rows in one request", version)
+        finally:
+            self.pending -= 1
+            self.metrics.busy.dec()
+
+    def refuse_stranger(self, version: str) -> Reply:
+        """Return the reply to a request without a key of the service."""
+        expected = "`Authorization: Bearer ...` or `X-API-Key: ...` with a key of this service"
+        return refuse(401, "no key or another", expected, version)
+
+    def request_id(self, headers: Headers) -> bytes:
+        """Return the id in a request's header, if a header can hold it, or a new one."""
+        request_id = headers.get(b"x-request-id", b"")
+        if request_id and len(request_id) <= LONGEST_ID and request_id.isascii() and request_id.decode().isprintable():
+            return request_id
+        return f"{self._prefix}-{next(self._number):x}".encode()
+
+    def count_request(self, reply: Reply, request_id: bytes, seconds: float) -> None:
+        """Count a request and its duration; a refusal is logged."""
+        self.metrics.observe_seconds(seconds)
+        for version in reply.version.split(", "):  # rows of several segments have several models
+            self.metrics.count("requests", str(reply.status), version)
+        if reply.status >= 400:
+            log_event(
+                "request refused",
+                logging.WARNING,
+                status=reply.status,
+                request_id=request_id.decode(),
+                milliseconds=round(1000 * seconds, 3),
+                model_version=reply.version,
+                response=(reply.log_text or reply.body)[:LOGGED].decode("utf-8", "replace"),
+            )
+
+    def close(self) -> None:
+        """End the threads once their requests are done."""
+        self.pool.shutdown()
+        self.decoder.close()

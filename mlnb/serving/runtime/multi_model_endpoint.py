@@ -1,0 +1,290 @@
+"""Predictions of many models in one service: requests name a model in their path, or its segment in each row.
+
+`POST /models/NAME/predict` is handled by the endpoint of that model, as in a service of this model alone. The rows of
+`POST /predict` are split by the column of the segments, and their responses joined in the order of the rows.
+"""
+
+import asyncio
+import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from time import monotonic, perf_counter
+
+from mlnb.codec import replace
+from mlnb.methods.encoding.encoder_interface import UnusableValue
+from mlnb.methods.tasks.task_traits import traits_of
+from mlnb.serving.runtime.endpoint import DEFAULTS, URL, Endpoint
+from mlnb.serving.runtime.endpoint_resources import SECONDS, EndpointResources
+from mlnb.serving.runtime.http_messages import (
+    JSON,
+    MODELS_ROUTE,
+    ROUTE,
+    ClientGone,
+    DirectReply,
+    Headers,
+    Receive,
+    Reply,
+    RequestOptions,
+    Scope,
+    Send,
+    discard_body,
+    read_body,
+    read_options,
+    refuse,
+    response_head,
+)
+from mlnb.serving.runtime.json_rows import SMALL, read_rows
+from mlnb.serving.runtime.memory_budget import Reservation
+from mlnb.serving.runtime.model_catalog import CATALOG
+from mlnb.serving.runtime.model_descriptions import describe_path, unknown_model
+from mlnb.serving.runtime.model_parts import Row
+from mlnb.serving.runtime.model_pool import ModelPool, ModelSlot, ModelUnavailable
+from mlnb.serving.runtime.request_bodies import BadRequest, BadRows, Body
+from mlnb.serving.runtime.routed_requests import RequestPart, join_refusals, join_replies, split_request
+from mlnb.serving.runtime.sliced_requests import ROW_BYTES, VALUE_BYTES, encode_rows
+from mlnb.settings import ServiceSettings
+
+LOADERS = 2  # models that are loaded at a time
+
+
+class MultiModelEndpoint:
+    """Responds with the models of a catalog, which are loaded when they are requested.
+
+    Args:
+        folder: with a catalog and the models of a bento; used unless the settings name another catalog.
+        settings: of the service; None: those of the environment.
+    """
+
+    def __init__(self, folder: Path, settings: ServiceSettings | None = None) -> None:
+        settings = settings or ServiceSettings()
+        self.resources = EndpointResources(settings)
+        path = Path(settings.models) if settings.models else folder / CATALOG
+        self.pool = ModelPool(path, settings, self.resources, follow=bool(settings.models))
+        self.loaders = ThreadPoolExecutor(LOADERS, "model loader")
+        self.loading: dict[str, asyncio.Future[Endpoint]] = {}
+        self.routes: dict[bytes, ModelSlot] = {}
+        self.pool.start(self._update_routes)
+
+    @staticmethod
+    def handles(path: str) -> bool:
+        """Return whether requests for a path are predictions."""
+        return path == ROUTE or (path.startswith(f"{MODELS_ROUTE}/") and path.endswith(ROUTE))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request for predictions."""
+        start = perf_counter()
+        headers = dict(scope["headers"])
+        request_id = self.resources.request_id(headers)
+        slot = self.routes.get(scope["path"].encode())
+        try:
+            reply = await self._refuse_early(scope, headers, receive, slot)
+            if reply is None and slot is not None:
+                loaded = await self._load(slot, receive)
+                if isinstance(loaded, Endpoint):
+                    await loaded(scope, receive, send)
+                    return
+                reply = loaded
+            if reply is None:
+                reply = await self._respond_by_segment(scope, headers, receive, request_id.decode())
+        except ClientGone:
+            return
+        await send({"type": "http.response.start", "status": reply.status, "headers": response_head(reply, request_id)})
+        await send({"type": "http.response.body", "body": reply.body})
+        self.resources.count_request(reply, request_id, perf_counter() - start)
+
+    def respond_directly(self, url: bytes, headers: Headers, body: bytes) -> DirectReply | None:
+        """Return the response to a small POST to models that are loaded; None: it needs ASGI."""
+        if url == URL:
+            return self._route_directly(headers, body)
+        slot = self.routes.get(url)
+        endpoint = slot.endpoint if slot is not None else None
+        if slot is None or endpoint is None:
+            return None
+        slot.used = monotonic()
+        return endpoint.predict_directly(headers, body)
+
+    def respond(self, body: Body, options: RequestOptions = DEFAULTS, deadline: float = math.inf) -> Reply:
+        """Return the reply to rows of several segments; models that are not loaded are loaded in this thread."""
+        with Reservation(self.resources.budget) as reservation:
+            try:
+                rows = read_rows(body)
+                if len(body) > SMALL:
+                    reservation.take(sum(ROW_BYTES + VALUE_BYTES * len(row) for row in rows))
+                parts = split_request(rows, self.pool.catalog)
+            except BadRequest as error:
+                return _refusal(error)
+            return self._respond_to_parts(parts, body, options, deadline)
+
+    def describe(self, path: str) -> Reply | None:
+        """Return what GET returns for the list of models, or for one of them; None: the path is none of theirs."""
+        return describe_path(path, self.pool.catalog, self.pool.slots)
+
+    def ready(self) -> bool:
+        """Return whether a model gives its golden rows the notebook's predictions; one that fails leaves the others."""
+        slots = sorted(self.pool.slots.values(), key=lambda slot: (slot.endpoint is None, -slot.used))
+        for slot in slots:
+            used = slot.used
+            try:
+                endpoint = self.pool.load(slot)
+            except ModelUnavailable:
+                continue
+            slot.used = used or slot.used  # a probe is no use of the model
+            if endpoint.ready():
+                return True
+        return not slots
+
+    def close(self) -> None:
+        """End the threads once their requests are done."""
+        self.loaders.shutdown()
+        self.resources.close()
+        self.pool.close()
+
+    def _update_routes(self) -> None:
+        self.routes = {f"{MODELS_ROUTE}/{name}{ROUTE}".encode(): slot for name, slot in self.pool.slots.items()}
+
+    async def _refuse_early(
+        self, scope: Scope, headers: Headers, receive: Receive, slot: ModelSlot | None
+    ) -> Reply | None:
+        """Return the refusal of a request that no model has to be loaded for; None: it may go on."""
+        if not self.resources.access.allows(headers):
+            await discard_body(receive)
+            return self.resources.refuse_stranger("")
+        if scope["method"] != "POST":
+            return refuse(405, f"method {scope['method']}", "POST", "")
+        if slot is None and scope["path"] != ROUTE:
+            await discard_body(receive)
+            return unknown_model(scope["path"].removeprefix(f"{MODELS_ROUTE}/").removesuffix(ROUTE), self.pool.slots)
+        return None
+
+    async def _load(self, slot: ModelSlot, receive: Receive) -> Endpoint | Reply:
+        """Return the endpoint of a model, loaded once for all requests that wait, or the reply when that fails."""
+        endpoint = slot.endpoint
+        if endpoint is not None:
+            slot.used = monotonic()
+            return endpoint
+        name = slot.model.name
+        work = self.loading.get(name)
+        if work is None:
+            work = self.loading[name] = asyncio.get_running_loop().run_in_executor(self.loaders, self.pool.load, slot)
+            work.add_done_callback(lambda _: self.loading.pop(name, None))
+        done, _ = await asyncio.wait([work], timeout=SECONDS)
+        try:
+            if done:
+                return work.result()
+            reason = f"model {name} which is not loaded after {SECONDS:.0f} s"
+        except ModelUnavailable as error:
+            reason = str(error)
+        await discard_body(receive)
+        return refuse(503, reason, "a prediction; try again later", "")
+
+    async def _respond_by_segment(self, scope: Scope, headers: Headers, receive: Receive, request_id: str) -> Reply:
+        reservation = Reservation(self.resources.budget)
+        try:
+            options = read_options(scope.get("query_string", b""), headers, request_id)
+            if options.kind != JSON:
+                await discard_body(receive)
+                found, expected = f"a body of type {options.kind!r}", f"JSON, or {MODELS_ROUTE}/NAME{ROUTE} for tables"
+                return refuse(415, found, expected, "")
+            body = await read_body(headers, receive, reservation)
+            parts = self._quick_parts(body, options)
+            if parts is not None:
+                return self._respond_to_parts(parts, body, options, math.inf)
+            return await self.resources.respond_in_thread(partial(self.respond, body, options), "")
+        except BadRequest as error:
+            return _refusal(error)
+        finally:
+            reservation.close()
+
+    def _route_directly(self, headers: Headers, body: bytes) -> DirectReply | None:
+        """Return the response to a small request of rows with segments; None: it needs ASGI."""
+        start = perf_counter()
+        if not self.resources.access.allows(headers):
+            return None
+        request_id = self.resources.request_id(headers)
+        try:
+            options = read_options(b"", headers, request_id.decode())
+        except BadRequest:
+            return None
+        parts = self._quick_parts(body, options)
+        if parts is None:
+            return None
+        reply = self._respond_to_parts(parts, body, options, math.inf)
+        self.resources.count_request(reply, request_id, perf_counter() - start)
+        return reply.status, response_head(reply, request_id), reply.body
+
+    def _quick_parts(self, body: Body, options: RequestOptions) -> list[RequestPart] | None:
+        """Return the parts of a small body that the event loop may wait for: few rows, and all models loaded."""
+        if len(body) > SMALL or options.kind != JSON:
+            return None
+        try:
+            parts = split_request(read_rows(body), self.pool.catalog)
+        except BadRequest:
+            return None
+        slots = [self.pool.slots.get(part.model) for part in parts]
+        endpoints = [slot.endpoint if slot is not None else None for slot in slots]
+        quick = all(endpoint is not None and endpoint.is_small(body, options) for endpoint in endpoints)
+        return parts if quick else None
+
+    def _respond_to_parts(
+        self, parts: Sequence[RequestPart], body: Body, options: RequestOptions, deadline: float
+    ) -> Reply:
+        """Return the reply to a request.
+
+        Args:
+            parts: of the request.
+            body: of the request.
+            options: of the request.
+            deadline: of `perf_counter`.
+        """
+        if not parts:
+            return Reply(200, b"[]", "")
+        replies: dict[str, Reply] = {}
+        try:
+            several = len(parts) > 1
+            refused = [part for part in parts if several and not self._fits(part)]
+            for part in refused or parts:  # all rows fit before any is predicted and logged
+                endpoint, rows = self._rows_of(part)
+                own = replace(options, numbers=tuple(part.numbers)) if several else options
+                content = body if rows is part.rows and not several else encode_rows(rows)
+                replies[part.model] = endpoint.respond(content, own, deadline)
+                if replies[part.model].status != 200 and not refused:
+                    break
+        except BadRequest as error:
+            return _refusal(error)
+        except ModelUnavailable as error:
+            return refuse(503, str(error), "a prediction; try again later", "")
+        failed = {name: reply for name, reply in replies.items() if reply.status != 200}
+        if failed:
+            return join_refusals(parts, failed)
+        return join_replies(parts, [*replies.values()], sum(len(part.rows) for part in parts))
+
+    def _rows_of(self, part: RequestPart) -> tuple[Endpoint, list[Row]]:
+        """Return the endpoint of a part, and its rows without the segment where the model does not read it."""
+        slot = self.pool.slots.get(part.model)
+        if slot is None:
+            raise ModelUnavailable(f"model {part.model} has been removed")
+        endpoint = self.pool.load(slot)
+        columns = endpoint.reloader.current.predictor.handler.request_columns
+        return endpoint, part.rows_for(frozenset(columns.names), self.pool.catalog.column)
+
+    def _fits(self, part: RequestPart) -> bool:
+        """Return whether the rows of a part fit the columns of its model.
+
+        Raises:
+            BadRequest: the rows of a history cannot be joined with those of other models.
+        """
+        endpoint, rows = self._rows_of(part)
+        predictor = endpoint.reloader.current.predictor
+        if traits_of(predictor.parts.contract.task).unit == "history":
+            raise BadRequest("found histories of several segments, expected one segment in a request", [], 400)
+        try:
+            predictor.handler.read(predictor.protection.rows(rows))
+        except (BadRows, UnusableValue):
+            return False
+        return True
+
+
+def _refusal(error: BadRequest) -> Reply:
+    return Reply(error.status, error.refusal().encode(), "", log_text=error.log_text())
