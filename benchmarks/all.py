@@ -22,6 +22,7 @@ TABLE = {
     "kernels": ["--quick", "--rounds", "5"],
     "nothing_to_do": [],
     "serving": ["--mixed", "0"],
+    "workers": [],
     "million": [],
     "batch": ["--rows", "10000000", "--family", "lightgbm"],
     "fresh_clone": [],
