@@ -86,8 +86,7 @@ class Newcomer:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.clone, self.project = folder, folder / "clone", folder / "churn_project"
-        own = str(Path(sys.executable).parent)
-        path = [part for part in os.environ["PATH"].split(os.pathsep) if part != own]
+        path = [part for part in os.environ["PATH"].split(os.pathsep) if Path(part) != Path(sys.executable).parent]
         inherited = {name: value for name, value in os.environ.items() if name not in LOCAL}
         self.environment = inherited | {"PATH": os.pathsep.join([str(self.clone / ".venv/bin"), *path])}
         self.results: list[Result] = []
@@ -129,9 +128,10 @@ class Newcomer:
     def server(self, command: str, folder: Path, address: str) -> Iterator[None]:
         """Run a server while inside, once its address responds."""
         with tempfile.TemporaryFile() as log:
-            shell = ["/bin/sh", "-c", f"exec {command}"]
-            streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
-            process = subprocess.Popen(shell, cwd=folder, env=self.environment, start_new_session=True, **streams)
+            process = subprocess.Popen(
+                ["/bin/sh", "-c", f"exec {command}"], cwd=folder, env=self.environment, start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
             try:
                 end = time.monotonic() + PATIENCE
                 while not responds(address):
