@@ -68,7 +68,7 @@ def readme_request(page: Path, port: int) -> str:
     return request[0].replace(":3000/", f":{port}/")
 
 
-def write_table(path: Path, rows: int = 400) -> None:
+def write_table(path: Path, rows: int = 1000) -> None:
     """Write customers with a missing value here and there; the contract and the tenure decide who leaves."""
     chance = random.Random(0)
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -77,7 +77,7 @@ def write_table(path: Path, rows: int = 400) -> None:
         for _ in range(rows):
             tenure, contract = chance.randint(0, 72), chance.choice(["monthly", "yearly", "two years"])
             charges = round(chance.gauss(65, 25), 2) if chance.random() > 0.05 else ""
-            leaves = chance.random() < (0.7 if contract == "monthly" else 0.15) * (1 - tenure / 100)
+            leaves = chance.random() < (0.9 if contract == "monthly" else 0.1) * (1 - tenure / 200)
             writer.writerow([tenure, contract, charges, "yes" if leaves else "no"])
 
 

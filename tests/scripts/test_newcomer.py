@@ -83,6 +83,9 @@ def test_a_server_is_stopped_and_one_that_ends_is_reported(visitor):
 def test_the_table_of_the_newcomer_has_both_classes_and_missing_values(tmp_path):
     newcomer.write_table(tmp_path / "churn.csv")
     lines = (tmp_path / "churn.csv").read_text().splitlines()
-    assert len(lines) == 401
+    assert len(lines) == 1001
     assert {line.rpartition(",")[2] for line in lines[1:]} == {"yes", "no"}
     assert any(",," in line for line in lines)
+    rows = [line.split(",") for line in lines[1:]]
+    left = {name: [row[3] == "yes" for row in rows if row[1] == name] for name in ("monthly", "yearly")}
+    assert sum(left["monthly"]) / len(left["monthly"]) > 0.6 > 0.2 > sum(left["yearly"]) / len(left["yearly"])
