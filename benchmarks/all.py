@@ -23,6 +23,7 @@ TABLE = {
     "nothing_to_do": [],
     "forecast_requests": [],
     "serving": ["--mixed", "0"],
+    "workers": [],
     "million": [],
     "batch": ["--rows", "10000000", "--family", "lightgbm"],
     "fresh_clone": [],

@@ -16,7 +16,8 @@ SHARED = (
     "libssl3 libffi8 libsqlite3-0 libbz2-1.0 liblzma5 libreadline8 zlib1g libuuid1 libexpat1 libncursesw6 libnsl2 "
     "libcrypt1"
 )
-LEFT_OUT = ("test", "site-packages", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3", "__pycache__")
+LEFT_OUT = ("site-packages", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3", "pydoc_data")
+LEFT_OUT_ANYWHERE = ("test", "tests", "__pycache__")  # official images of Python have neither, too
 MODULES = "import ssl, sqlite3, ctypes, lzma, bz2, zlib, uuid"  # each needs a library of Debian's
 
 
@@ -40,9 +41,7 @@ def make_base(folder: Path, podman: Callable[..., str]) -> str:
     (root / program.lstrip("/")).with_name("python3").symlink_to(f"python{version}")
     (root / "usr/bin/awk").symlink_to("mawk")  # as the package's own script would; BentoML compares versions with it
     _run("ldconfig", "-r", str(root))
-    _run("chroot", str(root), program, "-c", MODULES)
-    library = f"{'/usr/lib' if debian else '/usr/local/lib'}/python{version}"
-    subprocess.run(["chroot", str(root), program, "-m", "compileall", "-q", "-j", "0", library], capture_output=True)
+    _run("chroot", str(root), program, "-B", "-c", MODULES)
     archive = folder / "base.tar"
     _run("tar", "-C", str(root), "--numeric-owner", "-cf", str(archive), ".")
     name = f"localhost/python:{version}-slim"
@@ -79,6 +78,8 @@ def _tidy(root: Path) -> None:
         "usr/share/lintian",
     ):
         shutil.rmtree(root / folder_name, ignore_errors=True)
+    for folder in (root / "usr/lib").glob("*/gconv"):  # encodings of the C library: Python has its own
+        shutil.rmtree(folder)
     for file in (root / "usr/share/doc").rglob("*"):
         if file.name != "copyright" and file.is_file() and not file.is_symlink():
             file.unlink()
@@ -104,7 +105,7 @@ def _copy_python(prefix: Path, root: Path, version: str) -> None:
 
     def left_out(folder: str, names: list[str]) -> set[str]:
         top = Path(folder) == prefix / "lib" / f"python{version}"
-        ignored = {name for name in names if name == "__pycache__" or name.startswith("_test")}
+        ignored = {name for name in names if name in LEFT_OUT_ANYWHERE or name.startswith("_test")}
         return ignored | ({n for n in names if n in LEFT_OUT or n.startswith("config-")} if top else set())
 
     shutil.copytree(sysconfig.get_path("stdlib"), target / "lib" / f"python{version}", symlinks=True, ignore=left_out)

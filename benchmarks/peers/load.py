@@ -62,9 +62,9 @@ class Seen:
         return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
 
 
-def measure(port: int, rows: list[dict[str, Any]], seconds: float) -> tuple[float, float, float]:
-    """Return requests a second, and the median and 99th percentile of milliseconds, for one row again and again."""
-    body = json.dumps(rows[:1])
+def measure(port: int, rows: list[dict[str, Any]], seconds: float, count: int = 1) -> tuple[float, float, float]:
+    """Return requests a second, and the median and 99th percentile of milliseconds, for the first `count` rows."""
+    body = json.dumps(rows[:count])
     if shutil.which("wrk"):
         with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
             script.write(LUA % body)

@@ -22,22 +22,22 @@ BUILT = "base-container"  # BentoML's name for its stage
 VENV = "/app/.venv"
 BENTO = "/home/bentoml/bento"
 TRIMMING = Path(__file__).parents[1] / "packaging" / "library_trimming.py"
+COMPILER = Path(__file__).with_name("image_compiler.py")
 LAST_STAGE = """
 FROM {base}
 USER 0
-RUN {system}python3 -c 'import compileall, sysconfig; compileall.compile_dir(sysconfig.get_path("stdlib"), quiet=2)'
-{environment}
+{system}{environment}
 COPY --from={built} {venv} {venv}
 COPY --from={built} {bento} {bento}
-RUN python -m compileall -q {bento}/src
+RUN python -P {bento}/env/docker/{compiler} {bento} && rm -rf /tmp/*
 WORKDIR {bento}
 EXPOSE 3000
 USER {user}:{user}
 ENTRYPOINT {command}
 """
 SYSTEM = (
-    "{{ ldconfig -p | grep -q libgomp.so.1; }} || {{ apt-get update -q && "
-    "apt-get install -q -y --no-install-recommends {packages} && rm -rf /var/lib/apt/lists/*; }}; "
+    "RUN {{ ldconfig -p | grep -q libgomp.so.1; }} || {{ apt-get update -q && "
+    "apt-get install -q -y --no-install-recommends {packages} && rm -rf /var/lib/apt/lists/*; }}\n"
 )
 
 
@@ -79,6 +79,7 @@ def last_stage(variables: dict[str, str], base: str, system: list[str], user: in
         "LANG": "C.UTF-8",
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONNODEBUGRANGES": "1",  # smaller modules, in files and in memory; tracebacks have lines, but no columns
         "PATH": f"{VENV}/bin:$PATH",
         "BENTOML_CONTAINERIZED": "true",
         "BENTOML_DO_NOT_TRACK": "True",
@@ -93,6 +94,7 @@ def last_stage(variables: dict[str, str], base: str, system: list[str], user: in
         built=BUILT,
         venv=VENV,
         bento=BENTO,
+        compiler=COMPILER.name,
         user=user,
         command=json.dumps(["python", "-P", "-m", "bentoml", "serve", BENTO]),
     )
@@ -105,7 +107,8 @@ def build(engine: str, tag: str, base: str, stages: Stages, options: Any) -> Non
     with tempfile.TemporaryDirectory() as folder:
         context = Path(folder, "context")
         shutil.copytree(bento.path, context)
-        shutil.copy(TRIMMING, context / "env" / "docker")
+        for program in (TRIMMING, COMPILER):
+            shutil.copy(program, context / "env" / "docker")
         for path in context.rglob("*"):
             path.chmod(0o755 if path.is_dir() else 0o644)
         file = Path(folder, "Dockerfile")

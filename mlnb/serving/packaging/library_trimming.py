@@ -1,14 +1,16 @@
 """Deletes the files of libraries that a service never reads: `python library_trimming.py FOLDER [WHOLE ...]`.
 
-The folder `-` is that of this Python; of the libraries WHOLE only the tests are deleted. It runs inside an image's
-first stage and over a Lambda package, so it imports the standard library only. A file that was deleted by mistake does
-not go unnoticed: a service is ready only when the golden rows get the notebook's predictions.
+The folder `-` is that of this Python; of the libraries WHOLE only tests, tools that build extensions, type stubs,
+symbols for debuggers and compiled modules are deleted. It runs inside an image's first stage and over a Lambda package,
+so it imports the standard library only. A file that was deleted by mistake does not go unnoticed: a service is ready
+only when the golden rows get the notebook's predictions.
 """
 
 import ast
-import importlib.util
+import importlib
 import re
 import shutil
+import struct
 import sys
 import sysconfig
 from collections.abc import Collection, Iterator
@@ -22,18 +24,70 @@ IGNORED = {
     "mlnb",
     "_bentoml_impl",
 }  # SciPy itself, and importers on paths that a service does not take
-COMPILED_FROM = {".pyx", ".pxd", ".h", ".hpp", ".c", ".cpp", ".a", ".f", ".f90"}
+TOOLS_ALONE = {".pyx", ".pxd", ".h", ".hpp", ".c", ".cpp", ".a", ".f", ".f90", ".pyi"}  # compilers and editors
+BUILD_TOOLS = ("numpy/distutils", "numpy/f2py")
+PAGE = "bentoml/_internal/server/static_content"  # of BentoML's page: the service has another one
+ELF = b"\x7fELF\x02\x01"  # 64 bits, the lowest byte first
+FILE_HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
+SEGMENT = struct.Struct("<IIQQQQQQ")
 
 
 def trim_tests(folder: Path) -> None:
-    """Delete the tests of libraries, and the files that only compilers read."""
-    for path in [*folder.rglob("tests"), *folder.rglob("test")]:
-        if path.is_dir():
-            shutil.rmtree(path)
+    """Delete the tests of libraries, files that only compilers and editors read, and compiled Python modules.
+
+    An image compiles the modules that its service imports.
+    """
+    for name in ("tests", "test", "__pycache__"):
+        for path in list(folder.rglob(name)):
+            if path.is_dir():
+                shutil.rmtree(path)
+    for name in BUILD_TOOLS:
+        shutil.rmtree(folder / name, ignore_errors=True)
     for path in list(folder.rglob("*")):
         tests = path.suffix == ".so" and COMPILED_TESTS.match(path.name)
-        if (path.suffix in COMPILED_FROM or tests) and path.is_file():
+        if (path.suffix in TOOLS_ALONE or tests) and path.is_file():
             path.unlink()
+
+
+def trim_page(folder: Path) -> None:
+    """Delete the scripts of BentoML's page; BentoML needs the folder."""
+    for path in (folder / PAGE).glob("*"):
+        path.unlink()
+
+
+def trim_symbols(folder: Path) -> None:
+    """Delete what only debuggers read of compiled libraries: all that the system does not load into memory.
+
+    A trimmed file is a new file: installers link to files of their cache, which stay as they are.
+    """
+    for path in list(folder.rglob("*.so*")):
+        if path.is_symlink() or not path.is_file():
+            continue
+        content = path.read_bytes()
+        loaded = keep_loaded(content)
+        if len(loaded) < len(content):
+            trimmed = path.with_name(f"{path.name}.trimmed")
+            trimmed.write_bytes(loaded)
+            shutil.copystat(path, trimmed)
+            trimmed.replace(path)
+
+
+def keep_loaded(content: bytes) -> bytes:
+    """Return a compiled library without its symbols for debuggers, as `strip` and `sstrip` do.
+
+    Args:
+        content: of a file; one that is not a 64-bit ELF library of Linux is returned unchanged.
+    """
+    if not content.startswith(ELF) or len(content) < FILE_HEADER.size:
+        return content
+    header = list(FILE_HEADER.unpack_from(content))
+    first, size, count = header[5], header[9], header[10]
+    end = first + size * count
+    for number in range(count):
+        _, _, offset, _, _, stored, _, _ = SEGMENT.unpack_from(content, first + number * size)
+        end = max(end, offset + stored)
+    header[6] = header[12] = header[13] = 0  # the table of sections, which lies behind all segments
+    return content if end >= len(content) else FILE_HEADER.pack(*header) + content[FILE_HEADER.size : end]
 
 
 def trim_examples(folder: Path) -> None:
@@ -51,7 +105,7 @@ def trim_pygments(folder: Path) -> None:
 
 def trim_scipy(folder: Path) -> None:
     """Delete the subpackages of SciPy that no library imports; if only LightGBM does, those that it does not load."""
-    if not importlib.util.find_spec("scipy"):
+    if not (folder / "scipy").is_dir():
         return
     packages = {path for path in folder.iterdir() if path.is_dir() and path.name not in IGNORED}
     users = {path for path in packages if next(scipy_names(folder, path), "")}
@@ -99,12 +153,14 @@ def scipy_names(folder: Path, package: Path) -> Iterator[str]:
 
 
 def trim(folder: Path, whole: Collection[str]) -> None:
-    """Delete all of these files; of the libraries in `whole` only their tests."""
+    """Delete all of these files; of the libraries in `whole` not those that another service could import."""
     trim_tests(folder)
     trim_examples(folder)
+    trim_page(folder)
     for name, function in (("pygments", trim_pygments), ("scipy", trim_scipy)):
         if name not in whole:
             function(folder)
+    trim_symbols(folder)  # last: `trim_scipy` compares paths with those of the libraries in memory
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.tables.columns import Schema
 from mlnb.serving.runtime import supervisor
 from mlnb.serving.runtime.access import PROBES, AccessControl, bound_host, check_exposure
+from mlnb.serving.runtime.bentoml_imports import import_proxy_late
 from mlnb.serving.runtime.http_messages import ROUTE, DirectReply, Headers, Receive, Reply, Scope, Send, discard_body
 from mlnb.serving.runtime.http_server import install
 from mlnb.serving.runtime.model_catalog import CATALOG, read_catalog
@@ -60,6 +61,7 @@ class PredictionService(bentoml.Service):  # type: ignore[misc]
                 raise SystemExit(str(error)) from None  # before there is a supervisor that would restart workers
             if find_spec("lightgbm"):
                 import_lightgbm_alone()  # once for all workers
+            import_proxy_late()
             supervisor.install_supervisor()
 
     def __call__(self) -> Any:

@@ -1,5 +1,6 @@
 """The record of imports that a parent keeps between starts."""
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,21 @@ def test_a_changed_file_gives_rejected_imports_another_chance(paths: ParentPaths
     assert libraries.changed_file() is None  # looked at a moment ago
     libraries.checked = 0.0
     assert libraries.changed_file() == str(file) and libraries.rejected == {}
+
+
+def test_imports_pause_garbage_collection_and_kernels_have_it(paths: ParentPaths, monkeypatch) -> None:
+    states = []
+
+    def imported(*arguments: object) -> bool:
+        states.append(gc.isenabled())
+        if len(states) > 1:
+            raise KeyboardInterrupt
+        return True
+
+    monkeypatch.setattr(preload, "preload", imported)
+    libraries = PreloadedLibraries(paths, [])
+    assert libraries.preload(["numpy"])
+    assert gc.isenabled()
+    with pytest.raises(KeyboardInterrupt):
+        libraries.preload(["numpy"])
+    assert gc.isenabled() and states == [False, False]

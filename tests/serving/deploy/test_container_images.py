@@ -116,6 +116,9 @@ def test_the_last_stage_is_owned_by_root_and_run_by_a_number():
     assert "--chown" not in stage
     assert 'ENV OMP_WAIT_POLICY="passive"' in stage
     assert stage.count("FROM b:1") == 1
+    assert "apt-get install -q -y --no-install-recommends libgomp1" in stage
+    assert "\nRUN python -P /home/bentoml/bento/env/docker/image_compiler.py /home/bentoml/bento && rm -rf" in stage
+    assert "apt-get" not in image_builder.last_stage({}, "b:1", [], USER)
 
 
 def test_the_digests_of_libraries_are_compared_in_an_image(tmp_path):
