@@ -12,6 +12,10 @@ GENERATED = ("methods", "stages")
 # Modules that are tested in another file. Test file: (reason, the modules).
 TOGETHER = {
     "cli/test_lab.py": ("the command starts JupyterLab with the files", "lab/jupyter_files"),
+    "cli/test_data.py": (
+        "versions are compared as a reader sees it",
+        "cli/data_difference governance/typed_versions",
+    ),
     "cli/test_debug.py": (
         "snapshots of a project exist only while a failed run is kept in memory",
         "executors/live_snapshots",

@@ -39,6 +39,7 @@ mlnb lineage @champion
 mlnb keys
 mlnb keys new
 mlnb labels
+mlnb data
 mlnb schema
 mlnb schema --check june.csv
 mlnb monitor --alert-rules
@@ -74,6 +75,7 @@ ELSEWHERE = {
     "audit": "registry/test_ledger.py",
     "compare": "cli/test_models.py",
     "containerize": "serving/deploy/test_container_images.py",
+    "data": "cli/test_data.py",
     "debug": "cli/test_debug.py",
     "deploy": "serving/deploy/test_kubernetes_manifests.py",
     "diff": "cli/test_diff.py",

@@ -34,6 +34,7 @@ COMMANDS = {
     "debug": Command("debug", "open the state before the failed cell of a stage"),
     "runs": Command("runs", "list, sort, filter and compare runs"),
     "show": Command("show", "show a run, a stage or an artifact"),
+    "data": Command("data", "list, compare and restore versions of the data"),
     "diff": Command("diff", "show what differs between two git revisions"),
     "report": Command("report", "write the HTML report of a run, or a comparison"),
     "ui": Command("ui", "open runs, comparisons and models in the browser"),

@@ -36,7 +36,7 @@ def folder(tmp_path_factory):
         ("empty.csv", b""), ("header.csv", b"a,b\n"), ("bad.gz", b"no"), ("bad.parquet", b"PAR1"),
         ("bad.jsonl", b'{"a": 1}\n{a}\n'), ("list.json", b"[1, 2]"), ("old.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"),
         ("lfs.csv", b"version https://git-lfs.github.com/spec/v1\n"), ("x.sav", b"$FL2"),
-        ("gone.csv.dvc", b"outs:\n- md5: 0123\n  path: gone.csv\n"),
+        ("gone.csv.dvc", b"outs:\n- md5: c64d01dac59e16ab43ab55d6b6c1aa46\n  path: gone.csv\n"),
     ]:  # fmt: skip
         (folder / name).write_bytes(data)
     return folder
