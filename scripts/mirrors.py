@@ -121,6 +121,7 @@ TOGETHER = {
     "monitoring/test_collect.py": ("the stage reads what the module returns", "monitoring/production_data"),
     "monitoring/test_schedules.py": ("the command prints the files of the module", "cli/schedule"),
     "packaging/test_workflows.py": ("every workflow meets the same rules", "cli/ci_workflow"),
+    "tracking/test_openlineage_file.py": ("events are tested as they are written", "tracking/openlineage_events"),
     "registry/test_ledger.py": (
         "the audit log is a table of the database, and its last entry is remembered",
         "registry/audit_log registry/database registry/known_head registry/registry_state",

@@ -85,10 +85,15 @@ def run_plans(
 
 
 def start_listeners(project: Project, progress: "Listener | None") -> "list[Listener]":
-    """Return what receives the events of a run: what shows the progress, and the tracker of the settings, if any."""
+    """Return what receives the events of a run: what shows the progress, and what the settings name."""
     from mlnb.tracking.tracker import open_tracker
 
-    return [listener for listener in (progress, open_tracker(project)) if listener is not None]
+    listeners: list[Listener | None] = [progress, open_tracker(project)]
+    if project.settings.openlineage:
+        from mlnb.tracking.openlineage_file import OpenLineageFile
+
+        listeners.append(OpenLineageFile(project.root / project.settings.openlineage))
+    return [listener for listener in listeners if listener is not None]
 
 
 def _execute(pipelines: "Sequence[Pipeline]") -> None:
