@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from mlnb.api.run_request import GridPlan, RunRequest, pipeline_name
+from mlnb.api.run_request import GridPlan, RunRequest, run_options
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import RunState
 from mlnb.engine.runs import Run, read_run
@@ -47,7 +47,6 @@ def run_plans(
         report: Whether to write the HTML report of each run.
     """
     from mlnb.engine.events import EventDispatcher
-    from mlnb.engine.initial_record import RunOptions
     from mlnb.engine.interrupts import on_next_interrupt
     from mlnb.engine.pipeline import Pipeline
     from mlnb.engine.project_lock import use_project
@@ -64,16 +63,9 @@ def run_plans(
         executor = LocalExecutor(workers)
         executor.warm(1)
         with contextlib.closing(executor):
-            for planner, grid in plans:
-                options = RunOptions(
-                    pipeline=pipeline_name(project, request),
-                    command=tuple(command),
-                    profile=request.profile,
-                    group=group,
-                    grid=dict(grid),
-                    segment=request.segment,
-                )
-                pipeline = Pipeline(planner, executor, dispatch, options, workers)
+            for plan in plans:
+                options = run_options(project, request, plan, command, group)
+                pipeline = Pipeline(plan.planner, executor, dispatch, options, workers)
                 if len(plans) > 1 and group is None:
                     group = f"grid-{pipeline.run.id}"
                     pipeline.run.update(group=group)
