@@ -1,11 +1,21 @@
 """Events of OpenLineage: their structure by the classes of its Python client, their lineage, and failures."""
 
-import importlib
 import json
 from uuid import UUID
 
 import pytest
 from data_runs import data_project, ingest
+from openlineage.client.generated import (
+    data_quality_metrics_input_dataset,
+    dataset_version_dataset,
+    documentation_job,
+    error_message_run,
+    job_type_job,
+    output_statistics_output_dataset,
+    parent_run,
+    processing_engine_run,
+    schema_dataset,
+)
 
 from mlnb.api.run_execution import start_listeners
 from mlnb.engine.events import (
@@ -20,16 +30,16 @@ from mlnb.engine.events import (
 from mlnb.engine.run_records import RunState, StageAttempt, StageFailure, StageState
 from mlnb.tracking.openlineage_file import OpenLineageFile
 
-FACETS = {  # by place in the event: module and class of the client
-    "processing_engine": ("processing_engine_run", "ProcessingEngineRunFacet"),
-    "parent": ("parent_run", "ParentRunFacet"),
-    "errorMessage": ("error_message_run", "ErrorMessageRunFacet"),
-    "jobType": ("job_type_job", "JobTypeJobFacet"),
-    "documentation": ("documentation_job", "DocumentationJobFacet"),
-    "version": ("dataset_version_dataset", "DatasetVersionDatasetFacet"),
-    "schema": ("schema_dataset", "SchemaDatasetFacet"),
-    "dataQualityMetrics": ("data_quality_metrics_input_dataset", "DataQualityMetricsInputDatasetFacet"),
-    "outputStatistics": ("output_statistics_output_dataset", "OutputStatisticsOutputDatasetFacet"),
+FACETS = {  # by name in the event: the class of the client
+    "processing_engine": processing_engine_run.ProcessingEngineRunFacet,
+    "parent": parent_run.ParentRunFacet,
+    "errorMessage": error_message_run.ErrorMessageRunFacet,
+    "jobType": job_type_job.JobTypeJobFacet,
+    "documentation": documentation_job.DocumentationJobFacet,
+    "version": dataset_version_dataset.DatasetVersionDatasetFacet,
+    "schema": schema_dataset.SchemaDatasetFacet,
+    "dataQualityMetrics": data_quality_metrics_input_dataset.DataQualityMetricsInputDatasetFacet,
+    "outputStatistics": output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet,
 }
 EVENT = {"eventType", "eventTime", "run", "job", "inputs", "outputs", "producer", "schemaURL"}
 
@@ -66,8 +76,7 @@ def check(event):
         groups += [dataset[name] for name in ("facets", "inputFacets", "outputFacets") if name in dataset]
     for facets in groups:
         for name, facet in facets.items():
-            module, kind = FACETS[name]
-            client = getattr(importlib.import_module(f"openlineage.client.generated.{module}"), kind)
+            client = FACETS[name]
             values = {key: value for key, value in facet.items() if not key.startswith("_")}
             client(**values)  # refuses unknown and missing fields
             assert facet["_schemaURL"] == client._get_schema() and facet["_producer"] == event["producer"]
