@@ -27,7 +27,7 @@ TOGETHER = {
     ),
     "cli/test_each.py": (
         "a table is tested with the runs that fill it",
-        "cli/segment_table tracking/segment_results",
+        "api/segment_plans cli/segment_table tracking/segment_results",
     ),
     "cli/test_example_notebooks.py": (
         "the examples of a new project are tested alike",
@@ -121,6 +121,7 @@ TOGETHER = {
     "monitoring/test_collect.py": ("the stage reads what the module returns", "monitoring/production_data"),
     "monitoring/test_schedules.py": ("the command prints the files of the module", "cli/schedule"),
     "packaging/test_workflows.py": ("every workflow meets the same rules", "cli/ci_workflow"),
+    "api/test_mlflow_export.py": ("a model is tested as MLflow loads it", "api/mlflow_model"),
     "tracking/test_openlineage_file.py": ("events are tested as they are written", "tracking/openlineage_events"),
     "registry/test_ledger.py": (
         "the audit log is a table of the database, and its last entry is remembered",

@@ -65,7 +65,7 @@ COMMANDS = {
     "containerize": Command("containerize", "build the container image of a run's model"),
     "deploy": Command("deploy", "write Kubernetes manifests or an AWS Lambda package"),
     "score": Command("score", "predict for the rows of files of any size"),
-    "export": Command("export", "export a run's model to ONNX or text"),
+    "export": Command("export", "export a run's model to ONNX, text or MLflow"),
     "new": Command("new", "create a project in a new folder"),
     "upgrade": Command("upgrade", "merge new notebooks into a project's edited copies"),
     "lab": Command("lab", "open the project's notebooks in JupyterLab"),
