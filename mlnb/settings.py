@@ -68,6 +68,18 @@ class ProjectSettings(SettingsGroup):
     workers = Setting(2, "Number of stages that run at once.", low=1)
     cell_timeout = Setting(1800.0, "Time limit of one cell in seconds; 0: none.", low=0)
     stage_timeout = Setting(3600.0, "Time limit of one stage in seconds; 0: none.", low=0)
+    openlineage = Setting(
+        "", "File that gets the events of runs in the form of OpenLineage; empty: none.", variable="MLNB_OPENLINEAGE"
+    )
+    retries = Setting(
+        2,
+        "Times that a stage is repeated after a transient error; [stage NAME]: of one stage.",
+        low=0,
+        high=20,
+    )
+    retry_seconds = Setting(
+        2.0, "Seconds before the first repetition of a stage; each further one waits twice as long.", low=0, high=60
+    )
     kernels = Setting(
         "warm",
         "warm: kernels forked from a preloaded process; standard: papermill's own engine.",

@@ -17,6 +17,10 @@ TOGETHER = {
         "executors/worker_versions",
     ),
     "cli/test_lab.py": ("the command starts JupyterLab with the files", "lab/jupyter_files"),
+    "cli/test_data.py": (
+        "versions are compared as a reader sees it",
+        "cli/data_difference governance/typed_versions",
+    ),
     "cli/test_debug.py": (
         "snapshots of a project exist only while a failed run is kept in memory",
         "executors/live_snapshots",
@@ -28,7 +32,7 @@ TOGETHER = {
     ),
     "cli/test_each.py": (
         "a table is tested with the runs that fill it",
-        "cli/segment_table tracking/segment_results",
+        "api/segment_plans cli/segment_table tracking/segment_results",
     ),
     "cli/test_example_notebooks.py": (
         "the examples of a new project are tested alike",
@@ -122,6 +126,8 @@ TOGETHER = {
     "monitoring/test_collect.py": ("the stage reads what the module returns", "monitoring/production_data"),
     "monitoring/test_schedules.py": ("the command prints the files of the module", "cli/schedule"),
     "packaging/test_workflows.py": ("every workflow meets the same rules", "cli/ci_workflow"),
+    "api/test_mlflow_export.py": ("a model is tested as MLflow loads it", "api/mlflow_model"),
+    "tracking/test_openlineage_file.py": ("events are tested as they are written", "tracking/openlineage_events"),
     "registry/test_ledger.py": (
         "the audit log is a table of the database, and its last entry is remembered",
         "registry/audit_log registry/database registry/known_head registry/registry_state",

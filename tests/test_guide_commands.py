@@ -39,6 +39,7 @@ mlnb lineage @champion
 mlnb keys
 mlnb keys new
 mlnb labels
+mlnb data
 mlnb schema
 mlnb schema --check june.csv
 mlnb monitor --alert-rules
@@ -75,6 +76,7 @@ ELSEWHERE = {
     "build": "serving/packaging/test_multi_model_bundles.py",
     "compare": "cli/test_models.py",
     "containerize": "serving/deploy/test_container_images.py",
+    "data": "cli/test_data.py",
     "debug": "cli/test_debug.py",
     "deploy": "serving/deploy/test_kubernetes_manifests.py",
     "diff": "cli/test_diff.py",

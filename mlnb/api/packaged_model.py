@@ -88,6 +88,16 @@ class PackagedModel:
         columns = find_served_task(parts.contract).columns(parts.schema, parts.contract)
         return {column.name: column.kind for column in columns.features}
 
+    @property
+    def responds_to_rows(self) -> bool:
+        """Whether each row gets a response by itself, unlike queries of a ranking and histories of a forecaster."""
+        return self._predictor.handler.independent
+
+    @property
+    def golden_rows(self) -> list[Row]:
+        """The held-out rows, or requests, whose predictions this model was verified with when it was loaded."""
+        return list(self._predictor.golden.rows)
+
     def predict(self, data: Data) -> "pd.Series[Any] | pd.DataFrame":
         """Return the predictions.
 

@@ -15,6 +15,7 @@ from mlnb.engine.events import (
     StageEnded,
     StageEvent,
     StageProgress,
+    StageRetried,
     StageStarted,
 )
 from mlnb.engine.run_records import RunState, StageRecord, StageState
@@ -55,6 +56,8 @@ def print_json(event: Event) -> None:
         values |= {"cell": event.cell, "cells": event.cells, "heading": event.heading}
     elif isinstance(event, StageProgress):
         values |= {"done": event.done, "total": event.total, "text": event.text}
+    elif isinstance(event, StageRetried):
+        values |= to_json(event.run.stages[event.stage].attempts[-1])
     elif isinstance(event, StageEnded):
         record = to_json(event.run.stages[event.stage])
         values |= {key: record[key] for key in ("state", "reason", "seconds", "metrics", "from_run", "error")}
@@ -78,6 +81,8 @@ class PlainLines:
         prefix = f"{event.run.id[-4:]} " if len(self._runs) > 1 else ""
         if isinstance(event, StageStarted):
             print(f"  {prefix}▸ {event.stage}: {event.reason}", flush=True)
+        elif isinstance(event, StageRetried):
+            print(f"  {prefix}↻ {event.stage}: {retried(event.run.stages[event.stage])}", flush=True)
         elif isinstance(event, StageEnded):
             record = event.run.stages[event.stage]
             print(f"  {prefix}{MARKS[record.state]} {event.stage}: {ending(record)}", flush=True)
@@ -90,6 +95,18 @@ def ending(record: StageRecord) -> str:
     if record.state == StageState.FINISHED:
         return f"{record.seconds:.1f} s"
     return record.state
+
+
+def retried(record: StageRecord) -> str:
+    """Return why the last attempt at a stage failed, and when the next one starts."""
+    last = record.attempts[-1]
+    return f"{shorten_message(last.message)}; attempt {len(record.attempts) + 1} starts in {last.wait:.1f} s"
+
+
+def shorten_message(text: str, limit: int = 200) -> str:
+    """Return a message in one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 
 def reused(record: StageRecord) -> str:
@@ -131,6 +148,8 @@ class LiveLines:
             elif isinstance(event, CellStarted):
                 self._cell[key] = f"{event.cell + 1}/{event.cells}"
                 self._activity[key] = event.heading
+            elif isinstance(event, StageRetried):
+                self._activity[key] = retried(event.run.stages[event.stage])
             elif isinstance(event, StageProgress):
                 self._activity[key] = f"{event.text} ({event.done:g} of {event.total:g})".strip()
 
@@ -147,6 +166,8 @@ class LiveLines:
                 if state == StageState.RUNNING:
                     seconds = time.monotonic() - self._started.get(key, time.monotonic())
                     text = f"{self._cell.get(key, ''):<6} {self._activity.get(key, 'starting')}"
+                elif state == StageState.WAITING and record.attempts:
+                    text = self._activity.get(key, "")
                 elif state == StageState.REUSED:
                     text = f"reused, {record.reason}"
                 style = COLORS.get(state, "dim")

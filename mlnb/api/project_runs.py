@@ -8,8 +8,7 @@ from mlnb.api.last_run import with_last_data
 from mlnb.api.progress import progress_listener
 from mlnb.api.recorded_run import RecordedRun, RunList
 from mlnb.api.run_execution import push_run, run_plans, start_listeners
-from mlnb.api.run_request import RunRequest, pipeline_name, plan_request
-from mlnb.engine.finished_runs import matching_run
+from mlnb.api.run_request import RunRequest, match_plan, plan_request
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import RunState
 from mlnb.engine.runs import Run, list_runs, set_latest
@@ -77,7 +76,7 @@ def run(
     )
     request, _ = with_last_data(project, request)
     (plan,) = plan_request(project, request)
-    finished = matching_run(project, pipeline_name(project, request), plan.planner.plan())
+    finished = match_plan(project, request, plan)
     if finished is not None:
         set_latest(finished)
         push_run(plan.planner, finished)

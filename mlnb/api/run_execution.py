@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from mlnb.api.run_request import GridPlan, RunRequest, pipeline_name
+from mlnb.api.run_request import GridPlan, RunRequest, run_options
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import RunState
 from mlnb.engine.runs import Run, read_run
@@ -48,7 +48,6 @@ def run_plans(
     """
     from mlnb.api.run_executors import open_executor
     from mlnb.engine.events import EventDispatcher
-    from mlnb.engine.initial_record import RunOptions
     from mlnb.engine.interrupts import on_next_interrupt
     from mlnb.engine.pipeline import Pipeline
     from mlnb.engine.project_lock import use_project
@@ -63,16 +62,9 @@ def run_plans(
         stack.enter_context(use_project(project))
         executor = open_executor(project, workers)
         with contextlib.closing(executor):
-            for planner, grid in plans:
-                options = RunOptions(
-                    pipeline=pipeline_name(project, request),
-                    command=tuple(command),
-                    profile=request.profile,
-                    group=group,
-                    grid=dict(grid),
-                    segment=request.segment,
-                )
-                pipeline = Pipeline(planner, executor, dispatch, options, workers)
+            for plan in plans:
+                options = run_options(project, request, plan, command, group)
+                pipeline = Pipeline(plan.planner, executor, dispatch, options, workers)
                 if len(plans) > 1 and group is None:
                     group = f"grid-{pipeline.run.id}"
                     pipeline.run.update(group=group)
@@ -84,10 +76,15 @@ def run_plans(
 
 
 def start_listeners(project: Project, progress: "Listener | None") -> "list[Listener]":
-    """Return what receives the events of a run: what shows the progress, and the tracker of the settings, if any."""
+    """Return what receives the events of a run: what shows the progress, and what the settings name."""
     from mlnb.tracking.tracker import open_tracker
 
-    return [listener for listener in (progress, open_tracker(project)) if listener is not None]
+    listeners: list[Listener | None] = [progress, open_tracker(project)]
+    if project.settings.openlineage:
+        from mlnb.tracking.openlineage_file import OpenLineageFile
+
+        listeners.append(OpenLineageFile(project.root / project.settings.openlineage))
+    return [listener for listener in listeners if listener is not None]
 
 
 def _execute(pipelines: "Sequence[Pipeline]") -> None:

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from mlnb.api.run_execution import record_run
 from mlnb.api.run_executors import open_executor
-from mlnb.api.run_request import GridPlan, RunRequest, pipeline_name
+from mlnb.api.run_request import GridPlan, RunRequest, run_options
 from mlnb.engine.events import EventDispatcher, Listener
-from mlnb.engine.initial_record import RunOptions
 from mlnb.engine.interrupts import on_next_interrupt
 from mlnb.engine.pipeline import Pipeline
 from mlnb.engine.project import Project
@@ -98,16 +97,8 @@ class RunQueue:
             planned = next(plans, None)
             if planned is None:
                 break
-            request, (planner, grid) = planned
-            options = RunOptions(
-                pipeline=pipeline_name(self.project, request),
-                command=tuple(self.options.command),
-                profile=request.profile,
-                group=self._group or None,
-                grid=dict(grid),
-                segment=request.segment,
-            )
-            pipeline = Pipeline(planner, executor, self._dispatch, options, self.options.workers)
+            options = run_options(self.project, *planned, self.options.command, self._group or None)
+            pipeline = Pipeline(planned[1].planner, executor, self._dispatch, options, self.options.workers)
             if not self._group:
                 self._group = f"each-{pipeline.run.id}"
                 pipeline.run.update(group=self._group)

@@ -5,10 +5,11 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from mlnb.engine.code_sources import CodeSources
 from mlnb.engine.files import relative_name
+from mlnb.engine.finished_runs import matching_run
 from mlnb.engine.graph import Graph, build_graph, unproduced
 from mlnb.engine.notebook import StageNotebook, read_notebooks
 from mlnb.engine.parameter_values import DEFAULT, RequestedValues, Values, combinations, resolve_values
@@ -16,13 +17,16 @@ from mlnb.engine.plan import Planner
 from mlnb.engine.plan_steps import select
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import Outputs
-from mlnb.engine.runs import newest_run_with
+from mlnb.engine.runs import Run, newest_run_with
 from mlnb.engine.snapshot_keys import LiveSnapshots
 from mlnb.engine.stage_orders import LOCAL
 from mlnb.engine.upgrade_journal import unfinished
 from mlnb.errors import ParameterError, ProjectError
 from mlnb.registry.champion import fill_champion
 from mlnb.suggestions import similar_file
+
+if TYPE_CHECKING:
+    from mlnb.engine.initial_record import RunOptions
 
 RUN = ("mlnb", "run")
 
@@ -126,6 +130,27 @@ def plan_request(project: Project, request: RunRequest, sources: CodeSources | N
         check_files(project, graph, values)
         plans.append(GridPlan(Planner(project, graph, values, selection, find_snapshots, sources), grid))
     return plans
+
+
+def match_plan(project: Project, request: RunRequest, plan: GridPlan) -> Run | None:
+    """Return a finished run with exactly the stages of a plan in which no stage runs; else None."""
+    return matching_run(project, pipeline_name(project, request), plan.planner.plan())
+
+
+def run_options(
+    project: Project, request: RunRequest, plan: GridPlan, command: Sequence[str], group: str | None = None
+) -> "RunOptions":
+    """Return what the run of a plan is started with; `group` is what it shares with other runs."""
+    from mlnb.engine.initial_record import RunOptions  # which a run with nothing to do does not need
+
+    return RunOptions(
+        pipeline=pipeline_name(project, request),
+        command=tuple(command),
+        profile=request.profile,
+        group=group,
+        grid=dict(plan.grid),
+        segment=request.segment,
+    )
 
 
 def pipeline_name(project: Project, request: RunRequest) -> str:

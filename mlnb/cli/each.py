@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from mlnb.api.progress import progress_listener
 from mlnb.api.run_execution import run_plans, start_listeners
-from mlnb.api.run_request import GridPlan, RunRequest, pipeline_name, plan_request
+from mlnb.api.run_request import GridPlan, RunRequest, match_plan, plan_request
 from mlnb.api.segment_comparison import check_task, compare_segments, is_comparable
 from mlnb.api.segment_requests import COLUMN, SegmentRequest, SharedStages, column_segments, file_segments, names_files
 from mlnb.cli.found_program import as_found
@@ -21,7 +21,6 @@ from mlnb.cli.run_summary import failure_summary
 from mlnb.cli.segment_table import comparison_table, segment_table
 from mlnb.codec import to_json
 from mlnb.engine.code_sources import CodeSources
-from mlnb.engine.finished_runs import matching_run
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run, open_run
 from mlnb.errors import MlnbError, UsageError
@@ -164,8 +163,7 @@ class SegmentTraining:
             sources = sources if sources.is_current() else CodeSources(self.project)
             try:
                 (plan,) = plan_request(self.project, segment.request, sources)
-                pipeline = pipeline_name(self.project, segment.request)
-                finished = matching_run(self.project, pipeline, plan.planner.plan())
+                finished = match_plan(self.project, segment.request, plan)
             except MlnbError as error:
                 failed, code = SegmentState.FAILED, error.exit_code
                 self._note(SegmentResult(segment=name, state=failed, rows=segment.rows, note=str(error), code=code))
@@ -219,7 +217,7 @@ def _run_once(
 ) -> tuple[Run, int]:
     """Return the run of a request, an earlier one if it is up to date, and its exit code; explain a failure."""
     (plan,) = plan_request(project, request)
-    finished = matching_run(project, pipeline_name(project, request), plan.planner.plan())
+    finished = match_plan(project, request, plan)
     if finished is not None:
         return finished, 0
 

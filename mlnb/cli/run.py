@@ -12,13 +12,12 @@ from pathlib import Path
 from mlnb.api.last_run import last_data
 from mlnb.api.progress import progress_listener
 from mlnb.api.run_execution import push_run, run_plans, start_listeners
-from mlnb.api.run_request import GridPlan, RunRequest, pipeline_name, plan_request
+from mlnb.api.run_request import GridPlan, RunRequest, match_plan, plan_request
 from mlnb.api.segment_requests import names_files
 from mlnb.cli import each
 from mlnb.cli.arguments import add_options, read_request
 from mlnb.cli.kept_result import Recording, start_recording
 from mlnb.cli.run_summary import failure_summary, result_summary
-from mlnb.engine.finished_runs import matching_run
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run, set_latest
 from mlnb.errors import UsageError
@@ -83,7 +82,7 @@ def run_request(
     codes, printed = [0], list[str]()
     command = ("mlnb", *sys.argv[1:], *words)
     for plan in plan_request(project, request):
-        finished = matching_run(project, pipeline_name(project, request), plan.planner.plan())
+        finished = match_plan(project, request, plan)
         if finished is None:
             waiting.append(plan)
         else:

@@ -98,6 +98,9 @@ def stage_text(run: Run, name: str) -> str:
         parts.append(f"made in {stage.from_run}")
     if error := stage.error:
         parts.append(f"{error.error} in cell {error.cell} ({error.heading})\n  {error.message}")
+    if stage.attempts:
+        rows = [[one.started, shorten(one.message, 80), formatting.seconds(one.wait)] for one in stage.attempts]
+        parts.append(table(["failed attempt", "transient error", "repeated after"], rows, right=("repeated after",)))
     values = [
         [key, shorten(formatting.parameter(value.value)), value.origin] for key, value in stage.parameters.items()
     ]

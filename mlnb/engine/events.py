@@ -88,6 +88,14 @@ class StageFailed(StageEvent):
     message: str
 
 
+@dataclass(frozen=True)
+class StageRetried(StageEvent):
+    """A stage has failed with a transient error and is repeated; its last attempt has the time that it waits."""
+
+    name = "stage_retried"
+    message: str
+
+
 StageEnded = StageFinished | StageReused | StageFailed
 Listener = Callable[[Event], None]
 

@@ -45,6 +45,12 @@ def _finished_run(project: Project, name: str, keys: Mapping[str, str | None]) -
     return None
 
 
+def note_finished(run: runs.Run) -> None:
+    """Note that a run has finished, for `matching_run`."""
+    keys = {name: stage.key for name, stage in run.stages.items()}
+    write_whole(plan_path(run.project, run.record.pipeline, keys), run.id.encode(), PRIVATE)
+
+
 def plan_path(project: Project, pipeline: str, keys: Mapping[str, str | None]) -> Path:
     """Return the file that names the run of a pipeline with these stage keys."""
     return project.store_root / "plans" / digest_value([pipeline, dict(keys)])[:32]

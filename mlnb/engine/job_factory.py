@@ -8,6 +8,7 @@ from mlnb.engine.parameter_values import Values
 from mlnb.engine.run_records import Outputs
 from mlnb.engine.runs import Run
 from mlnb.engine.stage_files import (
+    ErrorNote,
     ProgressNote,
     StageInputs,
     StageReport,
@@ -19,7 +20,6 @@ from mlnb.engine.stage_files import (
     write_record,
 )
 from mlnb.engine.stage_jobs import Job
-from mlnb.errors import MlnbError
 from mlnb.settings import ProcessSettings, ProjectSettings
 
 
@@ -94,8 +94,8 @@ class JobFactory:
         report = read_record(StageReport, report_path(self.folder, stage))
         return report if report is not None and report.attempt == attempt else None
 
-    def error(self, stage: str, attempt: str) -> type[MlnbError] | None:
-        """Return the class of the `mlnb` exception that a cell of a stage raised in this attempt, or None."""
+    def error(self, stage: str, attempt: str) -> ErrorNote | None:
+        """Return the exception that a cell of a stage raised in this attempt, or None."""
         return read_error(self.folder, stage, attempt)
 
     def progress(self, stage: str) -> ProgressNote | None:

@@ -5,8 +5,6 @@ from typing import Any
 
 from IPython.core.getipython import get_ipython
 
-from mlnb.errors import MlnbError, own_error_class
-
 
 def has_variable(name: str, value: Any) -> bool:
     """Return whether a variable of the notebook has a value; true outside of IPython, where there is no notebook."""
@@ -20,8 +18,8 @@ def show_variable(name: str) -> str:
     return repr(shell.user_ns[name]) if shell is not None and name in shell.user_ns else "not set"
 
 
-def on_cell_error(report: Callable[[type[MlnbError] | None], None]) -> None:
-    """Call `report` whenever a cell raises: with the class of `mlnb.errors`, or None for any other exception.
+def on_cell_error(report: Callable[[BaseException], None]) -> None:
+    """Call `report` with the exception whenever a cell raises.
 
     Jupyter's messages carry only the name of an exception's class, which a class of the user may share.
     """
@@ -32,6 +30,6 @@ def on_cell_error(report: Callable[[type[MlnbError] | None], None]) -> None:
     def after_cell(result: Any) -> None:
         error = result.error_before_exec or result.error_in_exec
         if error is not None:
-            report(own_error_class(type(error)))
+            report(error)
 
     shell.events.register("post_run_cell", after_cell)

@@ -19,11 +19,11 @@ from mlnb.engine.events import (
     StageFailed,
     StageFinished,
     StageProgress,
+    StageRetried,
     StageReused,
     StageStarted,
 )
-from mlnb.engine.files import PRIVATE, write_whole
-from mlnb.engine.finished_runs import plan_path
+from mlnb.engine.finished_runs import note_finished
 from mlnb.engine.initial_record import RunOptions, initial_record
 from mlnb.engine.interrupts import on_next_interrupt
 from mlnb.engine.job_factory import JobFactory
@@ -31,10 +31,11 @@ from mlnb.engine.parameter_values import read_secrets
 from mlnb.engine.plan import Planner
 from mlnb.engine.plan_steps import Step, StepAction
 from mlnb.engine.prefetch import Prefetcher
-from mlnb.engine.run_records import RunState, StageFailure, StageResult, StageState
+from mlnb.engine.run_records import RunState, StageResult, StageState
 from mlnb.engine.stage_files import ProgressNote
 from mlnb.engine.stage_jobs import Outcome, OutcomeState, failed_with
 from mlnb.engine.stage_orders import AnyExecutor
+from mlnb.engine.stage_retries import StageRetries
 from mlnb.engine.stage_runner import Computed, StageRunner, StageTask
 from mlnb.errors import NotebookError, StoreCorrupted, StoreFull
 
@@ -81,6 +82,7 @@ class Pipeline:
         self._jobs = JobFactory(self.run, planner.values, secrets)
         self._runner = StageRunner(self.run, planner, executor, self._jobs, dispatch)
         self._prefetcher = Prefetcher(executor, self._jobs, planner)
+        self._retries = StageRetries(self.run)
 
     def execute(self) -> runs.Run:
         """Run every stage that must run, in threads; return the run when all have ended or one has failed."""
@@ -97,6 +99,8 @@ class Pipeline:
                     elif not running:
                         break
                     done, _ = wait(running, timeout=POLL, return_when=FIRST_COMPLETED)
+                    if pending and not running:  # all that are left wait for their next attempt
+                        self.cancelled.wait(POLL)
                     self._read_reports(running.values())
                     for future in done:
                         failed |= not self._settle(running.pop(future), future, pending)
@@ -123,7 +127,7 @@ class Pipeline:
         while progress:
             progress = False
             unfinished = [*pending, *running.values(), *self._held]
-            for name in self.graph.by_priority(pending):
+            for name in self.graph.by_priority(self._retries.due(pending)):
                 if len(running) >= self.workers or not self._artifacts.ready(name, unfinished):
                     continue
                 pending.remove(name)
@@ -172,6 +176,10 @@ class Pipeline:
             self._artifacts.update(name, ended.result.outputs)
             self._held[name] = ended
             return True
+        if self._retries.add(name, ended) is not None:
+            self._run_again(name, pending)
+            self.dispatch(StageRetried(self.run, name, ended.message))
+            return True
         return (ended.error is StoreCorrupted and self._rebuild(name, pending)) or self._fail(name, ended)
 
     def _release(self, pending: list[str]) -> None:
@@ -211,14 +219,7 @@ class Pipeline:
     def _fail(self, name: str, outcome: Outcome) -> bool:
         """Record that a stage failed or was interrupted; return False."""
         interrupted = outcome.state == OutcomeState.INTERRUPTED
-        failure = StageFailure(
-            error=KeyboardInterrupt.__name__ if interrupted else outcome.error_class.__name__,
-            stage=name,
-            cell=outcome.cell,
-            heading=outcome.heading,
-            message=outcome.message,
-            notebook=self._notebook(name),
-        )
+        failure = outcome.as_failure(name, self._notebook(name))
         self.run.update_stage(
             name,
             state=StageState.INTERRUPTED if interrupted else StageState.FAILED,
@@ -280,8 +281,7 @@ class Pipeline:
         self.run.save()
         runs.set_latest(self.run)
         if state == RunState.FINISHED:
-            keys = {name: stage.key for name, stage in self.run.stages.items()}
-            write_whole(plan_path(self.project, self.run.record.pipeline, keys), self.run.id.encode(), PRIVATE)
+            note_finished(self.run)
         self.project.store.digests.save()
         self.dispatch(RunFinished(self.run))
 

@@ -23,7 +23,6 @@ from mlnb.engine.stage_files import (
     write_record,
 )
 from mlnb.engine.test_set_access import Access, record_access
-from mlnb.errors import MlnbError
 from mlnb.settings import ProcessSettings
 
 LOW_PRIORITY = 10  # added to the niceness of a notebook of low priority
@@ -95,7 +94,7 @@ class PipelineStage(Stage):
         self._write_report(closed=True)
         self.project.store.digests.save()
 
-    def _report_error(self, error: type[MlnbError] | None) -> None:
+    def _report_error(self, error: BaseException) -> None:
         if self._belongs_to_run():
             write_error(self.folder, self.name, self.inputs.attempt, error)
 

@@ -17,8 +17,9 @@ from mlnb.settings import ProcessSettings, ProjectSettings
 from mlnb.settings_file import read_sections
 from mlnb.suggestions import did_you_mean
 
-SECTIONS = ("mlnb", "pipeline", "profile")
+SECTIONS = ("mlnb", "pipeline", "profile", "stage")
 PIPELINE_KEYS = ("stages", "inputs_from")
+STAGE_KEYS = ("retries",)
 
 
 def builtin_folder() -> Path:
@@ -35,6 +36,7 @@ class ProjectFile(NamedTuple):
     pipelines: dict[str, tuple[str, ...]]
     profiles: dict[str, dict[str, str]]
     input_pipelines: dict[str, str]
+    stage_retries: dict[str, int]
 
 
 class Project(msgspec.Struct, frozen=True, dict=True):
@@ -47,6 +49,7 @@ class Project(msgspec.Struct, frozen=True, dict=True):
         pipelines: Names of the stages of each pipeline.
         profiles: Parameter values of each profile, as text.
         input_pipelines: Pipeline whose newest run supplies the artifacts that a pipeline reads and does not make.
+        stage_retries: Times that a stage is repeated after a transient error, of stages with a setting for it.
     """
 
     root: Path
@@ -55,6 +58,7 @@ class Project(msgspec.Struct, frozen=True, dict=True):
     pipelines: dict[str, tuple[str, ...]] = {}
     profiles: dict[str, dict[str, str]] = {}
     input_pipelines: dict[str, str] = {}
+    stage_retries: dict[str, int] = {}
 
     @classmethod
     def find(cls, start: Path | None = None) -> "Project":
@@ -187,7 +191,7 @@ def read_project_file(path: Path) -> ProjectFile | None:
     sections = read_sections(path)
     if "mlnb" not in sections:
         return None
-    contents = ProjectFile(ProjectSettings(sections["mlnb"], file_name=str(path)), {}, {}, {})
+    contents = ProjectFile(ProjectSettings(sections["mlnb"], file_name=str(path)), {}, {}, {}, {})
     for section, values in sections.items():
         kind, _, name = section.partition(" ")
         if kind == "pipeline":
@@ -202,6 +206,12 @@ def read_project_file(path: Path) -> ProjectFile | None:
                 contents.input_pipelines[name] = values["inputs_from"].strip()
         elif kind == "profile":
             contents.profiles[name] = values
+        elif kind == "stage":
+            for key, text in values.items():
+                if key not in STAGE_KEYS:
+                    hint = did_you_mean(key, STAGE_KEYS)
+                    raise ProjectError(f"{path}: [{section}] has key {key!r}; expected {', '.join(STAGE_KEYS)}.{hint}")
+                contents.stage_retries[name] = ProjectSettings.retries.parse(text, f"{path}: [{section}] {key}")
         elif name and (hint := did_you_mean(kind, SECTIONS)):
             raise ProjectError(f"{path}: section [{section}] is unknown.{hint}")
     return contents

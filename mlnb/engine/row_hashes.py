@@ -31,15 +31,29 @@ def row_hashes(value: Any) -> "Hashes | None":
         value = pd.DataFrame(value)
     if not isinstance(value, pd.DataFrame):
         return None
-    total = np.zeros(len(value), dtype=np.uint64)
-    for position, name in enumerate(value.columns):
-        name_hash = _hash_texts(np.array([str(name)], dtype=object))[0]
-        total += _mix(_hash_column(value.iloc[:, position]) ^ name_hash)
-    total = np.sort(_mix(total))
+    total = np.sort(hash_rows(value))
     starts = np.flatnonzero(np.r_[True, total[1:] != total[:-1]]) if len(total) else np.zeros(0, dtype=np.intp)
     runs = np.diff(np.r_[starts, len(total)])
     occurrence = np.arange(len(total)) - np.repeat(starts, runs)  # 0 for the first of equal rows, then 1, 2, ...
     return np.sort(np.where(occurrence == 0, total, _mix(total + occurrence.astype(np.uint64))))
+
+
+def hash_rows(table: Any) -> "Hashes":
+    """Return a 64-bit hash of each row in the order of the rows; equal rows have equal hashes, as in `row_hashes`.
+
+    Args:
+        table: A data frame (n, m).
+
+    Returns:
+        Numbers (n,), uint64.
+    """
+    import numpy as np
+
+    total = np.zeros(len(table), dtype=np.uint64)
+    for position, name in enumerate(table.columns):
+        name_hash = _hash_texts(np.array([str(name)], dtype=object))[0]
+        total += _mix(_hash_column(table.iloc[:, position]) ^ name_hash)
+    return _mix(total)
 
 
 def count_shared(first: "Hashes", second: "Hashes") -> int:

@@ -129,6 +129,25 @@ class StageFailure(Record, frozen=True, kw_only=True):
     notebook: str | None = None
 
 
+class StageAttempt(Record, frozen=True, kw_only=True):
+    """An attempt at a stage that failed with a transient error, and was repeated.
+
+    Args:
+        started, finished: ISO 8601 in UTC.
+        error: Name of the class in `mlnb.errors`.
+        message: Type and text of the exception.
+        cell: Index of the failed cell in the executed notebook, from 0; None outside of cells.
+        wait: Seconds until the next attempt.
+    """
+
+    started: str
+    finished: str
+    error: str
+    message: str
+    wait: float
+    cell: int | None = None
+
+
 class StageRecord(Record, frozen=True, kw_only=True):
     """One stage of a run.
 
@@ -149,6 +168,7 @@ class StageRecord(Record, frozen=True, kw_only=True):
         held_out: Digest of each held-out artifact that the execution loaded.
         from_run: Run whose execution made the outputs.
         error: Why it failed.
+        attempts: Attempts that failed before, with a transient error.
     """
 
     state: StageState = StageState.WAITING
@@ -169,6 +189,7 @@ class StageRecord(Record, frozen=True, kw_only=True):
     held_out: dict[str, str] = field(default_factory=dict)
     from_run: str | None = None
     error: StageFailure | None = None
+    attempts: tuple[StageAttempt, ...] = ()
 
     @property
     def versions(self) -> dict[str, str]:

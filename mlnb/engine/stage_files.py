@@ -15,7 +15,8 @@ from msgspec import field
 from mlnb.codec import R, Record, decode, encode
 from mlnb.engine.files import PRIVATE, write_private, write_whole
 from mlnb.engine.run_records import Outputs
-from mlnb.errors import MlnbError, SchemaError, error_class
+from mlnb.engine.transient_errors import is_transient
+from mlnb.errors import MlnbError, SchemaError, error_class, own_error_class
 
 
 class StageInputs(Record, frozen=True, kw_only=True):
@@ -79,10 +80,22 @@ class CellNote(Record, frozen=True, kw_only=True):
 
 
 class ErrorNote(Record, frozen=True, kw_only=True):
-    """The exception of a cell: the attempt, and the name of its class in `mlnb.errors` (empty for any other class)."""
+    """The exception of a cell.
+
+    Args:
+        attempt: The attempt.
+        error: Name of its class in `mlnb.errors`; empty for any other class.
+        transient: Whether the stage may succeed when it is repeated.
+    """
 
     attempt: str
-    error: str
+    error: str = ""
+    transient: bool = False
+
+    @property
+    def error_class(self) -> type[MlnbError] | None:
+        """Its class in `mlnb.errors`; None for any other class."""
+        return error_class(self.error) if self.error else None
 
 
 REPORT = ".report.json"
@@ -125,17 +138,18 @@ def reserve_error(folder: Path, stage: str) -> None:
     write_private(error_path(folder, stage), b" " * ERROR_BYTES)
 
 
-def write_error(folder: Path, stage: str, attempt: str, error: type[MlnbError] | None) -> None:
+def write_error(folder: Path, stage: str, attempt: str, error: BaseException) -> None:
     """Overwrite a stage's `ErrorNote`; an `OSError` is ignored, as the exception itself is reported anyway."""
-    note = encode(ErrorNote(attempt=attempt, error=error.__name__ if error else "")).ljust(ERROR_BYTES)
+    own = own_error_class(type(error))
+    note = ErrorNote(attempt=attempt, error=own.__name__ if own else "", transient=is_transient(error))
     with suppress(OSError), error_path(folder, stage).open("r+b") as file:
-        file.write(note)
+        file.write(encode(note).ljust(ERROR_BYTES))
 
 
-def read_error(folder: Path, stage: str, attempt: str) -> type[MlnbError] | None:
-    """Return the class of the `mlnb` exception that a cell of a stage raised in this attempt, or None."""
+def read_error(folder: Path, stage: str, attempt: str) -> ErrorNote | None:
+    """Return the exception that a cell of a stage raised in this attempt, or None."""
     note = read_record(ErrorNote, error_path(folder, stage))
-    return error_class(note.error) if note is not None and note.attempt == attempt and note.error else None
+    return note if note is not None and note.attempt == attempt else None
 
 
 def read_record(kind: type[R], path: Path) -> R | None:

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 from msgspec import field
 
 from mlnb.codec import Record
+from mlnb.engine.run_records import StageFailure
+from mlnb.engine.transient_errors import is_transient
 from mlnb.errors import CellFailed, CellTimeout, KernelDied, MlnbError
 
 
@@ -89,6 +91,7 @@ class Outcome(Record, frozen=True, kw_only=True):
         heading: The heading above the cell.
         message: Type and text of the exception, as "ValueError: too few rows".
         error: Our own exception class that was raised, from the class object; None for any other exception.
+        transient: Whether the exception is transient, from its object.
         restored: Whether it restored from a snapshot.
     """
 
@@ -97,6 +100,7 @@ class Outcome(Record, frozen=True, kw_only=True):
     heading: str = ""
     message: str = ""
     error: type[MlnbError] | None = None
+    transient: bool = False
     restored: bool = False
 
     @property
@@ -105,10 +109,23 @@ class Outcome(Record, frozen=True, kw_only=True):
         by_state = {OutcomeState.TIMEOUT: CellTimeout, OutcomeState.DIED: KernelDied}
         return self.error or by_state.get(self.state, CellFailed)
 
+    def as_failure(self, stage: str, notebook: str | None) -> StageFailure:
+        """Return the failure of a stage for its record; `notebook` is the path in the run's folder."""
+        interrupted = self.state == OutcomeState.INTERRUPTED
+        return StageFailure(
+            error=KeyboardInterrupt.__name__ if interrupted else self.error_class.__name__,
+            stage=stage,
+            cell=self.cell,
+            heading=self.heading,
+            message=self.message,
+            notebook=notebook,
+        )
+
 
 def failed_with(error: Exception, own: type[MlnbError] | None = None) -> Outcome:
     """Return the outcome of an exception in this process."""
-    return Outcome(state=OutcomeState.FAILED, message=f"{type(error).__name__}: {error}", error=own)
+    message = f"{type(error).__name__}: {error}"
+    return Outcome(state=OutcomeState.FAILED, message=message, error=own, transient=is_transient(error))
 
 
 OnCell = Callable[[int, int, str], None]  # index of the cell, number of cells, heading

@@ -135,7 +135,10 @@ class StageRunner:
         if restored and not outcome.restored:
             self.run.update_stage(name, reason=f"{step.reason}, which has ended: starts at the first cell")
         if outcome.state == OutcomeState.FAILED:
-            return replace(outcome, error=outcome.error or self.jobs.error(name, task.attempt))
+            note = self.jobs.error(name, task.attempt)
+            if note is None:
+                return outcome
+            return replace(outcome, error=outcome.error or note.error_class, transient=note.transient)
         if outcome.state != OutcomeState.FINISHED:
             return outcome
         report = self.jobs.report(name, task.attempt)

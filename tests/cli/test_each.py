@@ -46,6 +46,19 @@ def test_segments_that_cannot_be_learned_are_explained(trained: tuple[Path, str]
     assert "(no value): skipped" in output
 
 
+def test_a_plan_names_the_stages_of_each_segment(trained: tuple[Path, str], tmp_path: Path) -> None:
+    plans = json.loads(mlnb_in_process(trained[0], "plan", "--each", "store", "--json"))
+    segments = {one["segment"]: one for one in plans["segments"]}
+    assert plans["shared"] == [] and segments["New York"]["run"][0] == "split" and segments["New York"]["reused"]
+    assert segments["tiny"]["skipped"].startswith("too few rows") and segments["tiny"]["run"] == []
+    text = mlnb_in_process(trained[0], "plan", "--each", "store")
+    assert "2 of 6 segments would run." in text and "skipped: one class" in text
+    text = mlnb_in_process(segmented.project(tmp_path), "plan", "--each", "store")
+    assert "shared stages that run first: " in text and "The segments of store are known" in text
+    assert "expected no -g" in mlnb_in_process(trained[0], "plan", "--each", "store", "--push", code=2)
+    assert "--least-rows is for" in mlnb_in_process(trained[0], "plan", "--least-rows", "9", code=2)
+
+
 def test_the_same_command_continues_and_then_computes_nothing(trained: tuple[Path, str]) -> None:
     root, before = trained[0], len(list_runs(Project.find(trained[0])))
     output = mlnb_in_process(root, *EACH)
@@ -55,6 +68,8 @@ def test_the_same_command_continues_and_then_computes_nothing(trained: tuple[Pat
     lines = mlnb_in_process(root, *EACH, "--json").splitlines()
     assert json.loads(lines[-1]) == {"event": "segments", "states": {"reused": 2, "skipped": 4}}
     assert len(list_runs(Project.find(root))) == before + 2
+    finished = f"nothing to do: run {runs_of(root, 'New York')[0].id}"
+    assert finished in mlnb_in_process(root, "plan", "--each", "store")
 
 
 def test_runs_are_listed_and_shown_with_their_segment(

@@ -48,14 +48,15 @@ def test_missing_incomplete_and_other_files_are_none(tmp_path: Path, data: bytes
 def test_an_error_note_fits_the_reserved_bytes(tmp_path: Path, error: type[MlnbError] | None) -> None:
     reserve_error(tmp_path, "tune")
     assert read_error(tmp_path, "tune", "1") is None
-    write_error(tmp_path, "tune", "1", error)
+    write_error(tmp_path, "tune", "1", error("no") if error else ConnectionError("no"))
     assert error_path(tmp_path, "tune").stat().st_size == ERROR_BYTES  # no new block on a full disk
-    assert read_error(tmp_path, "tune", "1") is error
+    note = read_error(tmp_path, "tune", "1")
+    assert note is not None and note.error_class is error and note.transient is (error is None)
     assert read_error(tmp_path, "tune", "2") is None
 
 
 def test_an_error_that_cannot_be_written_is_ignored(tmp_path: Path) -> None:
-    write_error(tmp_path, "tune", "1", GateFailed)
+    write_error(tmp_path, "tune", "1", GateFailed("no"))
     assert not error_path(tmp_path, "tune").exists()
 
 

@@ -27,6 +27,9 @@ EXTRAS = {  # scheme of a URL: what `pip install` needs
 }  # fmt: skip
 
 
+_UNAVAILABLE = ("08", "40", "53", "57")  # SQLSTATE: connection, rollback, resources, shutdown
+
+
 def missing_driver(source: str, error: Exception) -> MissingExtra:
     """Return the error for a source whose library is not installed.
 
@@ -50,6 +53,7 @@ def read_database(url: str, what: str, folder: str = "") -> pd.DataFrame:
 
     Raises:
         ValueError: there is no such table, or the database rejects the query.
+        ConnectionError: the database does not respond, or is locked: the same call may succeed later.
         MissingExtra: the driver is not installed; names the command that installs it.
     """
     if url.startswith("duckdb:"):
@@ -77,9 +81,25 @@ def read_database(url: str, what: str, folder: str = "") -> pd.DataFrame:
             result = connection.execute(sqlalchemy.text(what))
             return table_of_rows([tuple(row) for row in result], name_columns([str(key) for key in result.keys()]))
     except sqlalchemy.exc.SQLAlchemyError as error:
+        if _is_unavailable(error, engine.dialect.name):
+            raise ConnectionError(f"the database does not respond: {str(getattr(error, 'orig', error))}") from None
         raise ValueError(f"the database rejects {what!r}: {str(getattr(error, 'orig', error))}") from None
     finally:
         engine.dispose()
+
+
+def _is_unavailable(error: Exception, dialect: str) -> bool:
+    """Whether an error of SQLAlchemy is of the connection, and not of the query, the password or the names."""
+    import sqlalchemy
+
+    if not isinstance(error, sqlalchemy.exc.DBAPIError):
+        return False
+    text, state = str(error.orig).lower(), str(getattr(error.orig, "sqlstate", None) or "")
+    if dialect == "sqlite":
+        return "database is locked" in text
+    refused = any(word in text for word in ("authentication", "password", "denied", "does not exist"))
+    broken = error.connection_invalidated or isinstance(error, sqlalchemy.exc.OperationalError)
+    return not refused and (state[:2] in _UNAVAILABLE if state else broken)
 
 
 def _is_query(what: str) -> bool:

@@ -11,10 +11,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import yaml
-
 from ...codec import Record
 from .columns import nearest
+from .dvc_pointers import find_contents
 from .file_kinds import KINDS, PACKED, find_remedy
 from .remote_files import find_folder, is_stored, list_files, open_url
 
@@ -42,10 +41,10 @@ def find_parts(source: str) -> list[Part]:
         ValueError: a folder or glob has a table in a format that is not read.
         MissingExtra: the library that reads such a URL is not installed.
     """
-    if "://" not in source and Path(source).is_file():
-        return [Part(path=follow_pointer(source))]
-    if "://" not in source and Path(source + ".dvc").is_file():
-        return [Part(path=follow_pointer(source + ".dvc"))]
+    for name in (source, f"{source}.dvc") if "://" not in source and not Path(source).is_dir() else ():
+        if Path(name).is_file():
+            contents = follow_pointer(name)
+            return find_parts(contents) if Path(contents).is_dir() else [Part(path=contents)]
     single = "://" in source and not source.endswith("/") and not _is_glob(source)
     if single and not (is_stored(source) and find_folder(source)):
         return [Part(path=source)]
@@ -118,27 +117,16 @@ def read_bytes(path: str) -> bytes:
 
 
 def follow_pointer(path: str) -> str:
-    """Return the file that a DVC pointer refers to; any other file as it is.
+    """Return the file or folder that a DVC pointer refers to, verified; any other file as it is.
 
     Args:
         path: of a file.
 
     Raises:
         FileNotFoundError: the contents are not here; names the command that gets them.
+        ValueError: the contents are other ones than those of the pointer.
     """
-    pointer = Path(path)
-    if pointer.suffix != ".dvc":
-        return path
-    outputs = (yaml.safe_load(pointer.read_text(encoding="utf-8")) or {}).get("outs") or [{}]
-    name, digest = str(outputs[0].get("path", pointer.stem)), str(outputs[0].get("md5", ""))
-    if (pointer.parent / name).is_file():
-        return str(pointer.parent / name)
-    for folder in [pointer.parent, *pointer.resolve().parents]:
-        for cache in (".dvc/cache/files/md5", ".dvc/cache"):
-            cached = folder / cache / digest[:2] / digest[2:]
-            if digest and cached.is_file():
-                return str(cached)
-    raise FileNotFoundError(f"the contents of {name!r} are not here; get them: dvc pull {pointer.name}")
+    return str(find_contents(Path(path))) if Path(path).suffix == ".dvc" else path
 
 
 def name_of(path: str, source: str) -> str:

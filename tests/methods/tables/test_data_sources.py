@@ -9,10 +9,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import sqlalchemy
 
 from mlnb.errors import DataError
 from mlnb.methods.contracts.declarations import ColumnDeclaration
-from mlnb.methods.tables import data_sources
+from mlnb.methods.tables import data_sources, databases
 from mlnb.methods.tables.columns import to_arrays
 from mlnb.methods.tables.data_sources import read_table
 from mlnb.methods.tables.spellings import stated_spelling
@@ -36,7 +37,7 @@ def folder(tmp_path_factory):
         ("empty.csv", b""), ("header.csv", b"a,b\n"), ("bad.gz", b"no"), ("bad.parquet", b"PAR1"),
         ("bad.jsonl", b'{"a": 1}\n{a}\n'), ("list.json", b"[1, 2]"), ("old.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"),
         ("lfs.csv", b"version https://git-lfs.github.com/spec/v1\n"), ("x.sav", b"$FL2"),
-        ("gone.csv.dvc", b"outs:\n- md5: 0123\n  path: gone.csv\n"),
+        ("gone.csv.dvc", b"outs:\n- md5: c64d01dac59e16ab43ab55d6b6c1aa46\n  path: gone.csv\n"),
     ]:  # fmt: skip
         (folder / name).write_bytes(data)
     return folder
@@ -163,6 +164,27 @@ def test_the_sheet_with_the_table_is_read_and_others_are_named(tmp_path):
     assert provenance["skipped"] == 1 and provenance["footer"] == 1
     assert read_table(str(tmp_path / "x.xlsx"), sheet="small")[0].shape == (2, 2)
     assert read_table(str(tmp_path / "x.xlsx"), sheet="small", header="no")[0].shape == (3, 2)
+
+
+def test_a_database_that_does_not_respond_is_no_error_of_the_query():
+    pytest.importorskip("psycopg")
+    with pytest.raises(ConnectionError, match="the database does not respond"):
+        read_table("postgresql://ann@127.0.0.1:1/shop::orders")
+
+
+@pytest.mark.parametrize(
+    ("dialect", "text", "expected"),
+    [
+        ("sqlite", "database is locked", True),
+        ("sqlite", "no such column: x", False),
+        ("postgresql", "server closed the connection unexpectedly", True),
+        ("postgresql", "password authentication failed for user ann", False),
+        ("postgresql", 'database "shops" does not exist', False),
+    ],
+)
+def test_only_faults_of_the_connection_are_unavailability(dialect, text, expected):
+    error = sqlalchemy.exc.OperationalError("select 1", {}, Exception(text))
+    assert databases._is_unavailable(error, dialect) is expected
 
 
 def test_duckdb_reads_queries_over_files(tmp_path):

@@ -13,6 +13,7 @@ from generated_files import score_as_trained
 from pyarrow import feather, ipc, orc
 
 from mlnb.errors import UsageError
+from mlnb.methods.tables import dvc_pointers
 from mlnb.methods.tables.data_sources import read_table
 from mlnb.methods.tables.spellings import stated_spelling
 from mlnb.methods.tables.type_inference import clean
@@ -63,10 +64,10 @@ def write_csv_partitions(folder, table):
 
 
 def write_pointer(folder, table):
-    cached = folder / ".dvc/cache/files/md5/0c"
-    cached.mkdir(parents=True)
-    typed(table).to_parquet(cached / "c175b9", index=False)
-    (folder / "rents.parquet.dvc").write_text("outs:\n- md5: 0cc175b9\n  path: rents.parquet\n")
+    (folder / ".dvc").mkdir()
+    typed(table).to_parquet(folder / "rents.parquet", index=False)
+    dvc_pointers.write_pointer(folder / "rents.parquet")
+    (folder / "rents.parquet").unlink()
     return folder / "rents.parquet"
 
 
