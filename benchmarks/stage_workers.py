@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
+import optuna
 import toys
 from s3_server import S3Server, client_variables, run_server
 from worker_machines import BRIDGE, MLNB, Machine, bridge, database, wait
@@ -105,6 +106,9 @@ def search(folder: Path, machines: list[Machine], remote: Mapping[str, str], sto
     shared = [*SEARCH, "-p", "tune.storage", storage]
     undisturbed = stage_seconds(roots["undisturbed"], [*data, *shared], remote, lambda done: None)
     killed: list[int] = []
+    opened = optuna.storages.RDBStorage(storage)
+    for study in optuna.get_all_study_names(opened):  # or the next search would find all trials finished
+        optuna.delete_study(study_name=study, storage=opened)
 
     def kill(done: float) -> None:
         if done >= 1 and not killed:
