@@ -23,6 +23,7 @@ from mlnb.monitoring.prediction_table import convert_finished
 from mlnb.registry.known_head import registry_exists
 from mlnb.registry.model_versions import ModelVersion
 from mlnb.registry.registry import Registry
+from mlnb.serving.packaging.multi_model_bundles import stored_tags
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,7 +120,7 @@ def plan_erasure(project: Project, selection: Selection) -> ErasurePlan:
     search = ContentSearch(selection, terms)
     uses = stage_uses(project, runs)
     stored = find_stored_rows(project, uses, search, tables)
-    files = [*find_files(project, search, stored, _tags(runs, versions))]
+    files = [*find_files(project, search, stored, _tags(runs, versions) | stored_tags(project))]
     copies = {each.before for each in files if each.action == Action.REDACT} & object_paths(project).keys()
     for digest in copies - stored.objects:  # executed notebooks are in the store, too
         stored.derived.add(digest)

@@ -10,6 +10,7 @@ from mlnb.engine.runs import Run
 from mlnb.errors import ServingError
 from mlnb.methods.encoding.custom_encoders import EncoderCode
 from mlnb.methods.encoding.table_encoder import read_options
+from mlnb.serving.packaging.bento_stores import bentoml_home
 from mlnb.serving.packaging.bundles import (
     MANIFEST,
     VERSION_DIGITS,
@@ -107,7 +108,7 @@ def make_multi_model_bundle(
     Raises:
         ServingError: the models need different versions of a library, or cannot be in one catalog.
     """
-    name = "-".join(part for part in (tag_name(project.root.name), SERVICE) if part)
+    name = bento_name(project)
     service, inside = find_service(SERVICE, project), folder / SERVICE
     encoders: list[EncoderCode] = []
     for model in models:
@@ -126,6 +127,17 @@ def make_multi_model_bundle(
     listed = "\n".join(f"- `{model.bundle.model_tag}`" for model in models)
     (folder / "README.md").write_text(README.format(name=name, models=listed), "utf-8")
     return BentoSource(folder, name, digest_tree(folder)[:VERSION_DIGITS], "")
+
+
+def bento_name(project: Project) -> str:
+    """Return the name of the bentos of several models of a project."""
+    return "-".join(part for part in (tag_name(project.root.name), SERVICE) if part)
+
+
+def stored_tags(project: Project) -> set[str]:
+    """Return the tags of the project's bentos of several models in BentoML's store."""
+    folder = bentoml_home() / "bentos" / bento_name(project)
+    return {f"{folder.name}:{path.name}" for path in folder.glob("*") if path.is_dir()}
 
 
 def join_requirements(files: dict[str, Path]) -> str:

@@ -19,6 +19,7 @@ from mlnb.serving.packaging.multi_model_bundles import (
     join_requirements,
     make_catalog,
     make_multi_model_bundle,
+    stored_tags,
 )
 from mlnb.serving.runtime.model_catalog import read_catalog
 
@@ -91,6 +92,7 @@ def test_a_bundle_has_the_models_the_catalog_and_the_routes(source, models):
 def test_one_service_predicts_with_all_models_and_replaces_them(source, models, material, tmp_path):
     built = build_bento(source)
     assert find_bento(source) is not None
+    assert source.tag in stored_tags(Project.find())  # `mlnb erase` searches it, too
     catalog = make_catalog(models, fallback=True)
     path = tmp_path / "models.json"
     path.write_bytes(encode(catalog))
