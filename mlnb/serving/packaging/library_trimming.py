@@ -25,7 +25,7 @@ IGNORED = {
     "_bentoml_impl",
 }  # SciPy itself, and importers on paths that a service does not take
 TOOLS_ALONE = {".pyx", ".pxd", ".h", ".hpp", ".c", ".cpp", ".a", ".f", ".f90", ".pyi"}  # compilers and editors
-BUILD_TOOLS = ("numpy/distutils", "numpy/f2py")
+BUILD_TOOLS = "numpy/distutils"  # f2py stays: `from numpy import *`, as in SciPy, imports it
 PAGE = "bentoml/_internal/server/static_content"  # of BentoML's page: the service has another one
 ELF = b"\x7fELF\x02\x01"  # 64 bits, the lowest byte first
 FILE_HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
@@ -41,8 +41,7 @@ def trim_tests(folder: Path) -> None:
         for path in list(folder.rglob(name)):
             if path.is_dir():
                 shutil.rmtree(path)
-    for name in BUILD_TOOLS:
-        shutil.rmtree(folder / name, ignore_errors=True)
+    shutil.rmtree(folder / BUILD_TOOLS, ignore_errors=True)
     for path in list(folder.rglob("*")):
         tests = path.suffix == ".so" and COMPILED_TESTS.match(path.name)
         if (path.suffix in TOOLS_ALONE or tests) and path.is_file():

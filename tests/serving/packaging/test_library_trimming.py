@@ -49,7 +49,6 @@ TESTS = {
     "aiohttp/parser.pyx",
     "numpy/__init__.pyi",
     "numpy/distutils/core.py",
-    "numpy/f2py/crackfortran.py",
     "other/__pycache__/core.cpython-311.pyc",
     "bentoml/_internal/server/static_content/page.js",
     "sklearn/datasets/data/iris.csv",
