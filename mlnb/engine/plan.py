@@ -1,8 +1,10 @@
 """The plan: the key of every stage, whether the stage runs or is reused, and the reason."""
 
 import os
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from functools import wraps
+from threading import RLock
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from mlnb.codec import replace, to_json
 from mlnb.engine import runs
@@ -29,6 +31,22 @@ from mlnb.errors import NotebookError, UnknownRun
 
 if TYPE_CHECKING:
     from mlnb.engine.remote_messages import SharedStage
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+PLANNING = RLock()  # planners of several runs share what they have read of the code, and threads push their plans
+
+
+def one_at_a_time(method: Callable[P, T]) -> Callable[P, T]:
+    """Return a method that threads call one after the other."""
+
+    @wraps(method)
+    def locked(*args: P.args, **kwargs: P.kwargs) -> T:
+        with PLANNING:
+            return method(*args, **kwargs)
+
+    return locked
 
 
 def no_snapshots(project: Project) -> LiveSnapshots:
@@ -68,6 +86,7 @@ class Planner:
         self._dependencies: dict[str, tuple[dict[str, str], dict[str, str]]] = {}
         self._history: list[runs.Run] | None = None
 
+    @one_at_a_time
     def plan(self) -> list[Step]:
         """Return a step for every stage of the pipeline, in order."""
         steps: dict[str, Step] = {}
@@ -79,6 +98,7 @@ class Planner:
         self.project.store.digests.save()
         return list(steps.values())
 
+    @one_at_a_time
     def refresh(self, name: str) -> None:
         """Read the notebook of a stage again, as it may have been edited since the plan.
 
@@ -98,6 +118,7 @@ class Planner:
             self.sources = CodeSources(self.project)
         self._dependencies.pop(name, None)
 
+    @one_at_a_time
     def step(self, name: str, outputs: Mapping[str, Outputs | None], ignore_store: bool = False) -> Step:
         """Return what happens to a stage.
 
@@ -170,6 +191,7 @@ class Planner:
         """Return a snapshot that was found alive."""
         return (self._live or {})[key]
 
+    @one_at_a_time
     def key_inputs(self, name: str, outputs: Mapping[str, Outputs | None]) -> KeyInputs:
         """Return everything that a stage's outputs depend on; inputs that are not known yet are left out."""
         stage = self.graph.stages[name]
