@@ -54,11 +54,14 @@ ELSEWHERE = {
 # Commands of messages that no newcomer gets to see; by their beginning: why, and the test that executes them.
 OUTSIDE = {
     'mlnb diff "$BASE_COMMIT..HEAD"': "in the workflow for pull requests: cli/test_diff.py",
+    "mlnb data": "needs two versions of the data: cli/test_data.py",
     "mlnb debug VALUE": "needs a snapshot of a kernel: cli/test_debug.py",
     "mlnb doctor --remote": "needs a remote store: engine/test_remote_link.py",
+    "mlnb export --to mlflow": "needs a tracking store: api/test_mlflow_export.py",
     "mlnb export --to signed": "needs a key on an elliptic curve: signing/test_signed_export.py",
     "mlnb keys revoke": "cli/test_keys.py",
     "mlnb keys trust": "needs the key of another person: cli/test_keys.py",
+    "mlnb plan --each": "needs a segment column: cli/test_each.py",
     "mlnb plan --push": "needs a remote store: api/test_planned_stages.py",
     "mlnb promote VALUE --reason 'predictions reviewed'": "many predictions change: `promote` is typed",
     "mlnb registry": "needs PostgreSQL: registry/test_database_roles.py",
@@ -67,6 +70,7 @@ OUTSIDE = {
     "mlnb run --data source:visits": "example notebook: cli/test_example_notebooks.py",
     "mlnb run --help": "has no effect",
     "mlnb run --force package": "needs a damaged run",
+    "mlnb run --each COLUMN": "needs a segment column: cli/test_each.py",
     "mlnb run -p features.encoders": "example notebook: cli/test_example_notebooks.py",
     "mlnb run -p package.libraries": "needs remote storage: serving/packaging/test_library_requirements.py",
     "mlnb run -p problem.metric": "example notebook: cli/test_example_notebooks.py",
@@ -74,6 +78,7 @@ OUTSIDE = {
     "mlnb schedule --to airflow": "every file: orchestration/test_pipeline_files.py",
     "mlnb serve @champion --canary": "needs labels that arrive later: serving/runtime/test_traffic_routing_live.py",
     "mlnb stage VALUE": "needs a remote store: api/test_planned_stages.py",
+    "mlnb worker": "needs a scheduler of Dask: api/test_stage_worker.py",
     "mlnb ui": "cli/test_ui.py",
 }
 PROGRAMS = {  # programs of clusters: the check of their command line that takes their place

@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from mlnb.reports.formatting import elide, number
 
 COLORS = 6  # of the style sheet; further series repeat them
 NAMES = 9  # names below an axis
+LARGEST = sys.float_info.max / 4  # end of an axis: its length is a number, too
 
 
 class Series(NamedTuple):
@@ -94,6 +96,7 @@ class Chart(Record, frozen=True, kw_only=True):
         present = [value for one in self.series for each in one.values if (value := _finite(each)) is not None]
         low = min(present, default=0.0) if self.low is None else self.low
         high = max(present, default=1.0) if self.high is None else self.high
+        low, high = (min(max(end, -LARGEST), LARGEST) for end in (low, high))
         space = 0.04 * (high - low or abs(high) or 1.0)
         return low - space * (self.low is None), high + space * (self.high is None)
 

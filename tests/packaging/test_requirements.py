@@ -111,6 +111,7 @@ def test_every_import_is_declared() -> None:
     through |= {"joblib"}  # whose reading of n_jobs scikit-learn uses
     through |= {"click", "prometheus-client"}  # BentoML's command line, and what its metrics are made of
     through |= {"pyzmq", "tornado", "traitlets"}  # what ipykernel, whose parts the warm kernels are made of, stands on
+    through |= {"dask"}  # whose settings distributed reads
     through |= {"jupyter-server"}  # the server of JupyterLab, which it requires
     assert needed - declared - through == set(), "declare it in settings.ini, then make constraints"
 

@@ -3,7 +3,7 @@
 import json
 import xml.etree.ElementTree as ET
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mlnb.reports.charts import Chart, Series
@@ -24,6 +24,8 @@ def chart(x, *series, **more):
     st.floats(-1e9, 1e9),
     st.floats(0, 1e6),
 )
+@example([1.7285510912137653e308], "line", 0.0, 0.0)
+@example([-1.7e308, 1.7e308, 1e308], "points", 0.0, 1.0)
 def test_any_values_can_be_drawn_and_are_json(values, kind, start, step):
     drawn = chart([start + step * at for at in range(len(values))], Series("a", values, kind), diagonal=True)
     root = ET.fromstring(drawn.svg())

@@ -27,7 +27,7 @@ class StandardEngine(NBClientEngine):
         return super().execute_managed_notebook(*values, **own, **options)
 
 
-HANG = 90  # seconds after which a cell counts as one that ipykernel's own threads have lost a message of
+HANG = 30  # seconds after which a cell counts as one that ipykernel's own threads have lost a message of
 LOST = ("CellTimeoutError", "RuntimeError: Kernel didn't respond")
 ENGINES = {"standard": StandardEngine, "warm": WarmEngine}
 for _name, _engine in ENGINES.items():

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from attacked_endpoint import BLOCKED, GOOD, Memory, attack, attack_again, rows
 
-from mlnb.serving.runtime import endpoint as endpoint_module
+from mlnb.serving.runtime import endpoint_resources
 
 LIMIT = 256 * 2**20
 MILLION = 1_000_000
@@ -86,7 +86,7 @@ def test_row_numbers_count_from_the_start_of_the_body(endpoint):
 
 
 def test_a_request_ends_soon_after_its_deadline(endpoint, monkeypatch):
-    monkeypatch.setattr(endpoint_module, "SECONDS", 0.0)
+    monkeypatch.setattr(endpoint_resources, "SECONDS", 0.0)
     assert attack(endpoint, [rows(10_000)]).statuses == [504]
 
 
