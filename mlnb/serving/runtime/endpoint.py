@@ -26,11 +26,10 @@ from mlnb.serving.runtime.http_messages import (
     RequestOptions,
     Scope,
     Send,
-    discard_body,
     read_body,
     read_options,
     refuse,
-    response_head,
+    reply_to,
 )
 from mlnb.serving.runtime.json_rows import SMALL, read_rows
 from mlnb.serving.runtime.memory_budget import Reservation
@@ -96,9 +95,7 @@ class Endpoint:
             reply = await self._handle(scope, headers, receive, request_id.decode())
         except ClientGone:
             return
-        await send({"type": "http.response.start", "status": reply.status, "headers": response_head(reply, request_id)})
-        await send({"type": "http.response.body", "body": reply.body})
-        self.resources.count_request(reply, request_id, perf_counter() - start)
+        await self.resources.send(reply, request_id, start, send)
 
     @staticmethod
     def handles(path: str) -> bool:
@@ -119,19 +116,9 @@ class Endpoint:
 
     def predict_directly(self, headers: Headers, body: bytes) -> DirectReply | None:
         """Return the response to a small POST as `respond_directly`, whatever the URL was."""
-        start = perf_counter()
-        if not self.resources.access.allows(headers):
-            return None
-        request_id = self.resources.request_id(headers)
-        try:
-            options = read_options(b"", headers, request_id.decode())
-        except BadRequest:
-            return None
-        if not self.is_small(body, options):
-            return None
-        reply = self.respond(body, options)
-        self.resources.count_request(reply, request_id, perf_counter() - start)
-        return reply.status, response_head(reply, request_id), reply.body
+        return self.resources.respond_directly(
+            headers, lambda options: self.respond(body, options) if self.is_small(body, options) else None
+        )
 
     def respond(self, body: Body, options: RequestOptions = DEFAULTS, deadline: float = math.inf) -> Reply:
         """Return the reply to a body: predictions, or what has to change; `deadline` is of `perf_counter`."""
@@ -194,10 +181,10 @@ class Endpoint:
             self.metrics.count_rejected(error.problems, frozenset(model.predictor.parts.schema.names), model.version)
             if self.log is not None:
                 self.log.record_refusal(options.request_id, model.version, error.problems, options.event_time)
-            return Reply(error.status, error.refusal().encode(), model.version, log_text=error.log_text())
+            return reply_to(error, model.version)
         except MemoryError:
             refused = too_large("a request for which there is no memory", "fewer rows in one request")
-            return Reply(refused.status, refused.refusal().encode(), model.version)
+            return reply_to(refused, model.version)
         except EmbeddingError as error:
             log_event("texts cannot be embedded", logging.ERROR, error, model_version=model.version)
             return refuse(503, "no embedding of a text; the log has the cause", "a prediction", model.version)
@@ -223,11 +210,8 @@ class Endpoint:
 
     async def _handle(self, scope: Scope, headers: Headers, receive: Receive, request_id: str) -> Reply:
         version = self.reloader.current.version
-        if not self.resources.access.allows(headers):
-            await discard_body(receive)
-            return self.resources.refuse_stranger(version)
-        if scope["method"] != "POST":
-            return refuse(405, f"method {scope['method']}", "POST", version)
+        if refused := await self.resources.refuse_early(scope, headers, receive, version):
+            return refused
         reservation = Reservation(self.resources.budget)
         try:
             options = read_options(scope.get("query_string", b""), headers, request_id)
@@ -236,7 +220,7 @@ class Endpoint:
                 return self.respond(body, options)
             return await self.resources.respond_in_thread(partial(self.respond, body, options), version)
         except BadRequest as error:
-            return Reply(error.status, error.refusal().encode(), version, log_text=error.log_text())
+            return reply_to(error, version)
         finally:
             reservation.close()
 

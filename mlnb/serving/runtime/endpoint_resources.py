@@ -10,9 +10,22 @@ from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 
 from mlnb.serving.runtime.access import AccessControl
-from mlnb.serving.runtime.http_messages import Headers, Reply, refuse
+from mlnb.serving.runtime.http_messages import (
+    DirectReply,
+    Headers,
+    Receive,
+    Reply,
+    RequestOptions,
+    Scope,
+    Send,
+    discard_body,
+    read_options,
+    refuse,
+    response_head,
+)
 from mlnb.serving.runtime.memory_budget import MemoryBudget
 from mlnb.serving.runtime.prometheus_metrics import service_metrics
+from mlnb.serving.runtime.request_bodies import BadRequest
 from mlnb.serving.runtime.structured_logs import log_event
 from mlnb.serving.runtime.table_decoder import TableDecoder
 from mlnb.settings import ServiceSettings
@@ -66,10 +79,43 @@ class EndpointResources:
             self.pending -= 1
             self.metrics.busy.dec()
 
-    def refuse_stranger(self, version: str) -> Reply:
-        """Return the reply to a request without a key of the service."""
-        expected = "`Authorization: Bearer ...` or `X-API-Key: ...` with a key of this service"
-        return refuse(401, "no key or another", expected, version)
+    async def refuse_early(self, scope: Scope, headers: Headers, receive: Receive, version: str) -> Reply | None:
+        """Return the refusal of a request without a key of the service, or that is no POST; None: it may go on."""
+        if not self.access.allows(headers):
+            await discard_body(receive)
+            expected = "`Authorization: Bearer ...` or `X-API-Key: ...` with a key of this service"
+            return refuse(401, "no key or another", expected, version)
+        if scope["method"] != "POST":
+            return refuse(405, f"method {scope['method']}", "POST", version)
+        return None
+
+    def respond_directly(
+        self, headers: Headers, respond: Callable[[RequestOptions], Reply | None]
+    ) -> DirectReply | None:
+        """Return status, headers and body of the response to a small POST without a query; None: it needs ASGI.
+
+        Args:
+            headers: of the request.
+            respond: returns the reply, or None when the request needs ASGI.
+        """
+        start = perf_counter()
+        if not self.access.allows(headers):
+            return None
+        request_id = self.request_id(headers)
+        try:
+            reply = respond(read_options(b"", headers, request_id.decode()))
+        except BadRequest:
+            return None
+        if reply is None:
+            return None
+        self.count_request(reply, request_id, perf_counter() - start)
+        return reply.status, response_head(reply, request_id), reply.body
+
+    async def send(self, reply: Reply, request_id: bytes, start: float, send: Send) -> None:
+        """Send a reply over ASGI, and count its request, which began at `start` of `perf_counter`."""
+        await send({"type": "http.response.start", "status": reply.status, "headers": response_head(reply, request_id)})
+        await send({"type": "http.response.body", "body": reply.body})
+        self.count_request(reply, request_id, perf_counter() - start)
 
     def request_id(self, headers: Headers) -> bytes:
         """Return the id in a request's header, if a header can hold it, or a new one."""

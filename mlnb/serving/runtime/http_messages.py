@@ -159,6 +159,11 @@ def refuse(status: int, found: str, expected: str, version: str) -> Reply:
     return Reply(status, refusal.encode(), version)
 
 
+def reply_to(error: BadRequest, version: str) -> Reply:
+    """Return the reply to a request that cannot be handled."""
+    return Reply(error.status, error.refusal().encode(), version, log_text=error.log_text())
+
+
 def response_head(reply: Reply, request_id: bytes) -> list[tuple[bytes, bytes]]:
     """Return the headers of a response."""
     head = [

@@ -33,7 +33,7 @@ from mlnb.serving.runtime.http_messages import (
     read_body,
     read_options,
     refuse,
-    response_head,
+    reply_to,
 )
 from mlnb.serving.runtime.json_rows import SMALL, read_rows
 from mlnb.serving.runtime.memory_budget import Reservation
@@ -90,14 +90,12 @@ class MultiModelEndpoint:
                 reply = await self._respond_by_segment(scope, headers, receive, request_id.decode())
         except ClientGone:
             return
-        await send({"type": "http.response.start", "status": reply.status, "headers": response_head(reply, request_id)})
-        await send({"type": "http.response.body", "body": reply.body})
-        self.resources.count_request(reply, request_id, perf_counter() - start)
+        await self.resources.send(reply, request_id, start, send)
 
     def respond_directly(self, url: bytes, headers: Headers, body: bytes) -> DirectReply | None:
         """Return the response to a small POST to models that are loaded; None: it needs ASGI."""
         if url == URL:
-            return self._route_directly(headers, body)
+            return self.resources.respond_directly(headers, partial(self._respond_at_once, body))
         slot = self.routes.get(url)
         endpoint = slot.endpoint if slot is not None else None
         if slot is None or endpoint is None:
@@ -114,7 +112,7 @@ class MultiModelEndpoint:
                     reservation.take(sum(ROW_BYTES + VALUE_BYTES * len(row) for row in rows))
                 parts = split_request(rows, self.pool.catalog)
             except BadRequest as error:
-                return _refusal(error)
+                return reply_to(error, "")
             return self._respond_to_parts(parts, body, options, deadline)
 
     def describe(self, path: str) -> Reply | None:
@@ -148,11 +146,8 @@ class MultiModelEndpoint:
         self, scope: Scope, headers: Headers, receive: Receive, slot: ModelSlot | None
     ) -> Reply | None:
         """Return the refusal of a request that no model has to be loaded for; None: it may go on."""
-        if not self.resources.access.allows(headers):
-            await discard_body(receive)
-            return self.resources.refuse_stranger("")
-        if scope["method"] != "POST":
-            return refuse(405, f"method {scope['method']}", "POST", "")
+        if refused := await self.resources.refuse_early(scope, headers, receive, ""):
+            return refused
         if slot is None and scope["path"] != ROUTE:
             await discard_body(receive)
             return unknown_model(scope["path"].removeprefix(f"{MODELS_ROUTE}/").removesuffix(ROUTE), self.pool.slots)
@@ -188,31 +183,18 @@ class MultiModelEndpoint:
                 found, expected = f"a body of type {options.kind!r}", f"JSON, or {MODELS_ROUTE}/NAME{ROUTE} for tables"
                 return refuse(415, found, expected, "")
             body = await read_body(headers, receive, reservation)
-            parts = self._quick_parts(body, options)
-            if parts is not None:
-                return self._respond_to_parts(parts, body, options, math.inf)
+            if (reply := self._respond_at_once(body, options)) is not None:
+                return reply
             return await self.resources.respond_in_thread(partial(self.respond, body, options), "")
         except BadRequest as error:
-            return _refusal(error)
+            return reply_to(error, "")
         finally:
             reservation.close()
 
-    def _route_directly(self, headers: Headers, body: bytes) -> DirectReply | None:
-        """Return the response to a small request of rows with segments; None: it needs ASGI."""
-        start = perf_counter()
-        if not self.resources.access.allows(headers):
-            return None
-        request_id = self.resources.request_id(headers)
-        try:
-            options = read_options(b"", headers, request_id.decode())
-        except BadRequest:
-            return None
+    def _respond_at_once(self, body: Body, options: RequestOptions) -> Reply | None:
+        """Return the reply to a small body of rows with segments; None: it needs a thread."""
         parts = self._quick_parts(body, options)
-        if parts is None:
-            return None
-        reply = self._respond_to_parts(parts, body, options, math.inf)
-        self.resources.count_request(reply, request_id, perf_counter() - start)
-        return reply.status, response_head(reply, request_id), reply.body
+        return None if parts is None else self._respond_to_parts(parts, body, options, math.inf)
 
     def _quick_parts(self, body: Body, options: RequestOptions) -> list[RequestPart] | None:
         """Return the parts of a small body that the event loop may wait for: few rows, and all models loaded."""
@@ -252,7 +234,7 @@ class MultiModelEndpoint:
                 if replies[part.model].status != 200 and not refused:
                     break
         except BadRequest as error:
-            return _refusal(error)
+            return reply_to(error, "")
         except ModelUnavailable as error:
             return refuse(503, str(error), "a prediction; try again later", "")
         failed = {name: reply for name, reply in replies.items() if reply.status != 200}
@@ -284,7 +266,3 @@ class MultiModelEndpoint:
         except (BadRows, UnusableValue):
             return False
         return True
-
-
-def _refusal(error: BadRequest) -> Reply:
-    return Reply(error.status, error.refusal().encode(), "", log_text=error.log_text())
