@@ -21,12 +21,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from peers.limits import BUSY_LOAD
 
 ROOT = Path(__file__).resolve().parent.parent
 MLNB = str(Path(sys.executable).with_name("mlnb"))
 SHARE, SECONDS = 0.15, 10.0  # limit after the search, of its time and in seconds; the larger one counts
 QUICK_SECONDS = 10.0  # limit of the profile quick
-BUSY = 0.5  # load at the start from which the machine counts as busy
 AFTER = ("train", "evaluate", "package", "document")
 KINDS = ("ash", "beech", "cedar", "elm", "fir", "oak", "pine")
 
@@ -123,7 +123,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=60, help="budget of the search on seven classes (default: 60)")
     parser.add_argument("--only", choices=("ensemble", "quick"), help="measure only this")
     args = parser.parse_args()
-    idle, met = os.getloadavg()[0] < BUSY, True
+    idle, met = os.getloadavg()[0] < BUSY_LOAD, True
     for _ in range(args.rounds):
         if args.only != "ensemble":
             subprocess.run([MLNB, "kernels", "stop"], cwd=ROOT, check=False, stdout=subprocess.DEVNULL)

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from forecasting import read_problem
 from peers import figures
+from peers.limits import BUSY_LOAD
 
 from mlnb.codec import encode
 from mlnb.methods.evaluation.test_evaluation import json_rows
@@ -32,7 +33,6 @@ from mlnb.serving.runtime.forecast_handler import ForecastHandler
 from mlnb.serving.runtime.model_parts import ModelParts
 
 LIMIT = 1.0  # seconds for 1,000 series of 200 points
-BUSY = 0.5  # load at the start from which the machine counts as busy
 LEARNED = 10  # series that the model is fitted on
 
 
@@ -85,7 +85,7 @@ def main() -> int:
     print(f"{work}: {seconds:.2f} s, {statistics.median(processor):.2f} s of processor time, load {load:.1f}")
     print(f"{len(responses):,} steps; limit {LIMIT:.0f} s")
     figures.write(args.json, [figures.Figure(work, seconds, LIMIT, "s", note="in one process, without the network")])
-    return int(load < BUSY and seconds > LIMIT)
+    return int(load < BUSY_LOAD and seconds > LIMIT)
 
 
 if __name__ == "__main__":

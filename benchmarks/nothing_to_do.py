@@ -28,11 +28,11 @@ import time
 from pathlib import Path
 
 from peers import figures
+from peers.limits import BUSY_SECONDS
 
 ROOT = Path(__file__).resolve().parent.parent
 MLNB = str(Path(sys.executable).with_name("mlnb"))
 LIMIT = 0.15  # seconds from the shell
-BUSY = 0.02  # seconds that a Python doing nothing takes at most on a machine that can be judged by
 HEAVY = ("pandas", "sqlalchemy", "papermill", "wandb", "bentoml", "nbformat")
 CACHED = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 NAMES = ("ingest", "check", "explore", "split", "features", "tune", "train", "evaluate")
@@ -130,7 +130,7 @@ def main() -> int:
         subprocess.run([MLNB, "kernels", "stop"], cwd=folder, env=CACHED, check=True, stdout=subprocess.DEVNULL)
     medians = {name: statistics.median(wall for wall, _ in values) for name, values in times.items()}
     busiest = {name: statistics.median(used for _, used in values) for name, values in times.items()}
-    busy = medians["python -c pass"] > BUSY
+    busy = medians["python -c pass"] > BUSY_SECONDS
     print()
     if "PYTHONDONTWRITEBYTECODE" in os.environ:
         print("PYTHONDONTWRITEBYTECODE is set here; it was unset for both")

@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import toys
+from peers.limits import is_busy, judge
 from s3_server import S3Server, client_variables, run_server
 
 from mlnb.engine.digests import digest_file
@@ -36,7 +37,6 @@ LATENCY = 0.03  # seconds
 STAGES = 11
 OBJECTS = 1000
 ROUNDS = 5
-BUSY = 0.02  # seconds that a Python doing nothing takes at most on a machine that can be judged by
 LIMITS = {"plan, remote part": 0.5, "full hit": 3.0, "dead store": 15.0, "memory in MB": 200.0, "no remote, ms": 5.0}
 MLNB = [sys.executable, "-m", "mlnb.cli.main"]
 
@@ -184,9 +184,7 @@ def main() -> int:
     parser.add_argument("--gigabytes", type=float, default=1.0, help="size of the large object in GiB (default: 1)")
     parser.add_argument("--base", type=Path, help="another checkout, to compare the command without a remote with")
     args = parser.parse_args()
-    begin = time.perf_counter()
-    subprocess.run([sys.executable, "-c", "pass"], check=True)
-    busy = time.perf_counter() - begin > BUSY
+    busy = is_busy()
     figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as temporary, run_server() as server:
         folder = Path(temporary)
@@ -197,14 +195,7 @@ def main() -> int:
         figures |= dead_store(folder)
         figures |= without_remote(folder, args.base) if args.base else {}
         figures |= large_objects(folder, server, args.gigabytes)
-    print()
-    late = False
-    for name, value in figures.items():
-        late |= value > LIMITS[name]
-        print(f"{name:20} {value:8.2f}   limit {LIMITS[name]:g}{'   exceeded' if value > LIMITS[name] else ''}")
-    if late and busy:
-        print("on a busy machine: not judged")
-    return 1 if late and not busy else 0
+    return judge(figures, LIMITS, busy)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ from pathlib import Path
 
 import optuna
 import toys
+from peers.limits import is_busy, judge
+from remote_store import without_remote
 from s3_server import S3Server, client_variables, run_server
 from worker_machines import BRIDGE, MLNB, Machine, bridge, database, wait
 
@@ -32,7 +34,6 @@ STAGES = 6  # of the project that measures the overhead
 SLEEP = 6.0  # seconds of the stage whose worker is lost
 TRIALS = 8
 ROUNDS = 5
-BUSY = 0.02  # seconds that a Python doing nothing takes at most on a machine that can be judged by
 LIMITS = {
     "overhead of a stage": 1.0,
     "kill in tune, beyond": 10.0,
@@ -186,23 +187,13 @@ def lost(
     return seconds
 
 
-def without_remote(folder: Path, base: Path) -> dict[str, float]:
-    """Return the milliseconds that a command without a remote store takes longer than that of another checkout."""
-    root = row(folder / "plain", STAGES)
-    env = {"MLNB_REMOTE": "", "MLNB_EXECUTOR": ""}
-    pairs = [[command(root, "plan", env=env, path=path) for path in (base, ROOT)] for _ in range(4 * ROUNDS)]
-    return {"no remote, ms": 1e3 * (min(new for _, new in pairs) - min(old for old, _ in pairs))}
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--base", type=Path, help="another checkout, to compare the command without a remote with")
     parser.add_argument("--only", nargs="+", default=["overhead", "search", "link", "stop"], help="parts to measure")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # what it has started is ended
-    begin = time.perf_counter()
-    subprocess.run([sys.executable, "-c", "pass"], check=True)
-    busy = time.perf_counter() - begin > BUSY
+    busy = is_busy()
     spaces = hasattr(os, "geteuid") and os.geteuid() == 0
     figures: dict[str, float] = {}
     with ExitStack() as stack:
@@ -233,14 +224,7 @@ def main() -> int:
             figures["link down, again after"] = lost(folder, "link", machines, remote, server, cut=True)
         if "stop" in args.only:
             figures["stopped, again after"] = lost(folder, "stop", machines, remote, server, cut=False)
-    print()
-    late = False
-    for name, value in figures.items():
-        late |= value > LIMITS[name]
-        print(f"{name:24} {value:8.2f}   limit {LIMITS[name]:g}{'   exceeded' if value > LIMITS[name] else ''}")
-    if late and busy:
-        print("on a busy machine: not judged")
-    return 1 if late and not busy else 0
+    return judge(figures, LIMITS, busy)
 
 
 if __name__ == "__main__":
