@@ -31,10 +31,10 @@ import numpy as np
 import psutil
 from peers import figures
 from peers.load import ask, measure, measure_mixed
-from peers.material import make
+from peers.material import make_bento
 
 from mlnb.serving.packaging.bento_server import Server, free_port, serving
-from mlnb.serving.packaging.bento_stores import bentoml_environment, build_bento
+from mlnb.serving.packaging.bento_stores import bentoml_environment
 from mlnb.serving.runtime.predictor import Predictor
 from mlnb.serving.runtime.response_bodies import encode_responses
 
@@ -260,10 +260,7 @@ def main() -> None:
         sys.exit("benchmarks/serving.py compares with FastAPI: pip install 'mlnb[bench]'")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        os.environ["BENTOML_HOME"] = str(folder / "bentoml")
-        bundle = make(folder)
-        rows = json.loads((folder / "rows.json").read_text())
-        bento = build_bento(bundle).path
+        bundle, rows, bento = make_bento(folder)
         parts: dict[str, Callable[[], list[figures.Figure] | None]] = {
             "process": lambda: in_process(folder, rows),
             "http": lambda: over_http(folder, bento, rows, arguments.seconds, arguments.way),

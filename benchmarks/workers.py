@@ -13,7 +13,6 @@ ratio that follows from the processor times of service and client is printed as 
 """
 
 import argparse
-import json
 import os
 import resource
 import statistics
@@ -26,10 +25,9 @@ from pathlib import Path
 import psutil
 from peers import figures
 from peers.load import measure
-from peers.material import make
+from peers.material import make_bento
 
 from mlnb.serving.packaging.bento_server import free_port, serving
-from mlnb.serving.packaging.bento_stores import build_bento
 
 ROWS = 32  # of a request
 TARGET = 1.7
@@ -99,10 +97,7 @@ def main() -> None:
         sys.exit("Two workers need two cores.")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        os.environ["BENTOML_HOME"] = str(folder / "bentoml")
-        bundle = make(folder)
-        rows = json.loads((folder / "rows.json").read_text())
-        bento = build_bento(bundle).path
+        _, rows, bento = make_bento(folder)
         rounds = [[load(bento, rows, workers, options.seconds) for workers in (1, 2)] for _ in range(options.rounds)]
     print(f"{ROWS} rows in a request, 16 connections, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     print("workers  requests/s   p99 ms  service µs  client µs  busier worker")

@@ -1,6 +1,7 @@
 """A table of 20 mixed columns, a scikit-learn pipeline and an mlnb bundle with the same LightGBM model family."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +101,12 @@ def make(folder: Path, count: int = 3000) -> Any:
     make_pipeline_in(folder, rows, y)
     (folder / "rows.json").write_text(json.dumps(rows[:100]))
     return make_bundle_in(folder, rows, y)
+
+
+def make_bento(folder: Path) -> tuple[Any, list[dict[str, Any]], Path]:
+    """Return bundle, rows and bento of a model, all in the folder, which becomes the home of BentoML."""
+    from mlnb.serving.packaging.bento_stores import build_bento
+
+    os.environ["BENTOML_HOME"] = str(folder / "bentoml")
+    bundle = make(folder)
+    return bundle, json.loads((folder / "rows.json").read_text()), build_bento(bundle).path

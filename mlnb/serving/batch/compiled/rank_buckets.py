@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlnb.serving.batch.compiled.llvm_functions import COUNT, POINTER
-from mlnb.serving.batch.compiled.small_tree_ir import SEARCH
+from mlnb.serving.batch.compiled.small_tree_ir import SEARCH, load_numbers, store_ranks
 
 BUCKETS = 4096  # of a column: 8 KB of starts stay in the first-level cache
 CROWD = 3  # most thresholds in a bucket; with more of them a binary search is as fast
@@ -77,17 +77,10 @@ start:
   %scale = load double, ptr %scalep
   %topp = getelementptr double, ptr %ruler, i64 2
   %top = load double, ptr %topp
-  br label %each
-each:
-  %i = phi i64 [ 0, %start ], [ %next, %done ]""".splitlines()
+  br label %each""".splitlines()
+    lines += load_numbers()
     for j in each:
         lines += f"""
-  %i{j} = add i64 %i, {j}
-  %in{j} = icmp slt i64 %i{j}, %rows
-  %t{j} = select i1 %in{j}, i64 %i{j}, i64 %last
-  %at{j} = mul i64 %t{j}, %stride
-  %p{j} = getelementptr double, ptr %values, i64 %at{j}
-  %x{j} = load double, ptr %p{j}
   %d{j} = fsub double %x{j}, %low
   %m{j} = fmul double %d{j}, %scale
   %n{j} = call double @llvm.maxnum.f64(double %m{j}, double 0.0)
@@ -108,17 +101,5 @@ each:
   %one{j} = zext i1 %less{j} to i64
   %kk{j} = add i64 %k{j}, %one{j}""".splitlines()
     lines += ["  %oo = add i64 %o, 1", "  %more = icmp slt i64 %oo, %crowd"]
-    lines += ["  br i1 %more, label %step, label %done", "done:"]
-    for j in each:
-        lines += f"""
-  %r{j} = trunc i64 %kk{j} to {lane}
-  %w{j} = getelementptr {lane}, ptr %out, i64 %i{j}
-  store {lane} %r{j}, ptr %w{j}""".splitlines()
-    lines += f"""
-  %next = add i64 %i, {SEARCH}
-  %again = icmp slt i64 %next, %rows
-  br i1 %again, label %each, label %end
-end:
-  ret void
-}}""".splitlines()
-    return "\n".join(lines)
+    lines += ["  br i1 %more, label %step, label %done"]
+    return "\n".join([*lines, *store_ranks(lane)])

@@ -27,17 +27,8 @@ def _rank(lane: str) -> str:
 define void @rank(ptr %values, i64 %stride, i64 %rows, ptr %cuts, i64 %half, ptr %out) {
 start:
   %last = sub i64 %rows, 1
-  br label %each
-each:
-  %i = phi i64 [ 0, %start ], [ %next, %done ]""".splitlines()
-    for j in each:
-        lines += f"""
-  %i{j} = add i64 %i, {j}
-  %in{j} = icmp slt i64 %i{j}, %rows
-  %t{j} = select i1 %in{j}, i64 %i{j}, i64 %last
-  %at{j} = mul i64 %t{j}, %stride
-  %p{j} = getelementptr double, ptr %values, i64 %at{j}
-  %x{j} = load double, ptr %p{j}""".splitlines()
+  br label %each""".splitlines()
+    lines += load_numbers()
     lines += ["  br label %step", "step:"]
     lines += [f"  %k{j} = phi i64 [ 0, %each ], [ %kk{j}, %step ]" for j in each]
     lines += ["  %s = phi i64 [ %half, %each ], [ %ss, %step ]", "  %c = getelementptr double, ptr %cuts, i64 %s"]
@@ -50,12 +41,34 @@ each:
   %a{j} = and i64 %m{j}, %s
   %kk{j} = add i64 %k{j}, %a{j}""".splitlines()
     lines += ["  %ss = lshr i64 %s, 1", "  %more = icmp ne i64 %ss, 0", "  br i1 %more, label %step, label %done"]
-    lines += ["done:"]
-    for j in each:
+    return "\n".join([*lines, *store_ranks(lane)])
+
+
+def load_numbers() -> list[str]:
+    """Return the lines that begin a loop `each` over `SEARCH` numbers `%x0`, `%x1` ... at a time, from `%i` on.
+
+    The numbers beyond the last row, `%last`, are those of the last row.
+    """
+    lines = ["each:", "  %i = phi i64 [ 0, %start ], [ %next, %done ]"]
+    for j in range(SEARCH):
         lines += f"""
-  %b{j} = trunc i64 %kk{j} to {lane}
-  %o{j} = getelementptr {lane}, ptr %out, i64 %i{j}
-  store {lane} %b{j}, ptr %o{j}""".splitlines()
+  %i{j} = add i64 %i, {j}
+  %in{j} = icmp slt i64 %i{j}, %rows
+  %t{j} = select i1 %in{j}, i64 %i{j}, i64 %last
+  %at{j} = mul i64 %t{j}, %stride
+  %p{j} = getelementptr double, ptr %values, i64 %at{j}
+  %x{j} = load double, ptr %p{j}""".splitlines()
+    return lines
+
+
+def store_ranks(lane: str) -> list[str]:
+    """Return the block `done` that stores the ranks `%kk0`, `%kk1` ..., and ends the loop and its function."""
+    lines = ["done:"]
+    for j in range(SEARCH):
+        lines += f"""
+  %r{j} = trunc i64 %kk{j} to {lane}
+  %w{j} = getelementptr {lane}, ptr %out, i64 %i{j}
+  store {lane} %r{j}, ptr %w{j}""".splitlines()
     lines += f"""
   %next = add i64 %i, {SEARCH}
   %again = icmp slt i64 %next, %rows
@@ -63,7 +76,7 @@ each:
 end:
   ret void
 }}""".splitlines()
-    return "\n".join(lines)
+    return lines
 
 
 def _expand(lane: str) -> str:
