@@ -74,7 +74,7 @@ class StageWorker(WorkerPlugin):
         self._stopping = False
 
     def transition(self, key: Any, start: Any, finish: Any, **_: Any) -> None:
-        """End the stage of a task that nobody waits for any more."""
+        """End the stage of a task whose result is no longer requested."""
         if (start, finish) == ("executing", "released"):
             threading.Thread(target=self.stop, args=(str(key),)).start()
 

@@ -1,6 +1,6 @@
 """A Dask cluster as this project uses it: tasks of one message and one reply, on workers of `mlnb worker` alone.
 
-A task runs again on another worker when its worker is lost, and is ended when whoever has requested it is gone.
+A task runs again on another worker when its worker is lost, and is ended when the process that requested it is gone.
 """
 
 import logging
@@ -107,7 +107,7 @@ class DaskCluster:
 
         Args:
             task: A function of a module that workers have.
-            name: Names the work: while one copy of it runs, whoever requests it gets its notes and its reply.
+            name: Names the work: while one copy of it runs, each process that requests it gets its notes and its reply.
             message: What it gets.
             on_note: Called with each note that it sends, in this thread.
             copies: Number of workers that run it at once; the first reply counts, and the others are ended.
