@@ -60,10 +60,12 @@ def plan_segments(project: Project, request: RunRequest, each: str, least_rows: 
         return SegmentPlans(shared=(), segments=_plans(project, file_segments(project, request, each)))
     shared = SharedStages.of(project, request)
     (plan,) = plan_request(project, shared.request(request))
-    run = match_plan(project, shared.request(request), plan)
-    if run is None:
-        return SegmentPlans(shared=_repeated(plan.planner.plan()), segments=())
-    return SegmentPlans(shared=(), segments=_plans(project, column_segments(shared, request, each, run, least_rows)))
+    steps = plan.planner.plan()
+    if repeated := _repeated(steps):
+        return SegmentPlans(shared=repeated, segments=())
+    outputs = {name: output for step in steps if step.result for name, output in step.result.outputs.items()}
+    segments = column_segments(shared, request, each, project.store, outputs, least_rows)
+    return SegmentPlans(shared=(), segments=_plans(project, segments))
 
 
 def _plans(project: Project, segments: Sequence[SegmentRequest]) -> tuple[SegmentPlan, ...]:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlnb.api.run_request import RunRequest, pipeline_inputs
+from mlnb.engine.formats import load_object
 from mlnb.engine.graph import Graph, build_graph
 from mlnb.engine.notebook import read_notebooks
 from mlnb.engine.project import Project
-from mlnb.engine.runs import Run
+from mlnb.engine.run_records import Outputs
+from mlnb.engine.store import Store
 from mlnb.errors import UsageError
 
 if TYPE_CHECKING:
@@ -86,7 +88,12 @@ class SharedStages:
 
 
 def column_segments(
-    shared: SharedStages, request: RunRequest, column: str, run: Run, least_rows: int | None = None
+    shared: SharedStages,
+    request: RunRequest,
+    column: str,
+    store: Store,
+    outputs: Outputs,
+    least_rows: int | None = None,
 ) -> list[SegmentRequest]:
     """Return the segments of a column, those without a model included.
 
@@ -94,7 +101,8 @@ def column_segments(
         shared: From `SharedStages.of`.
         request: What the runs are to do.
         column: Whose values are the segments.
-        run: The run of the shared stages.
+        store: The project's.
+        outputs: Artifacts of the shared stages.
         least_rows: Rows that a model needs; None: the default of `SegmentSize.too_small`.
 
     Raises:
@@ -102,7 +110,7 @@ def column_segments(
     """
     result: list[SegmentRequest] = []
     tags: dict[str, str] = {}
-    for size in _sizes(run, column):
+    for size in _sizes(store, outputs, column):
         reason = size.too_small() if least_rows is None else size.too_small(least_rows)
         first = tags.setdefault(size.name.lower(), size.name)
         if not reason and first != size.name:
@@ -169,25 +177,25 @@ def segment_request(graph: Graph, request: RunRequest, name: str, values: Mappin
     return replace(request, values={**single, **request.values, **values, **named}, segment=name)
 
 
-def _sizes(run: Run, column: str) -> "list[SegmentSize]":
-    """Return the segments of a column in the table of a run; of the table only that column and the target are read."""
+def _sizes(store: Store, outputs: Outputs, column: str) -> "list[SegmentSize]":
+    """Return the segments of a column in a table, of which only that column and the target are read."""
     import pandas as pd
 
     from mlnb.methods.contracts.problems import ProblemContract
     from mlnb.methods.training_data.segments import segment_sizes
     from mlnb.parquet_table import ParquetTable
 
-    contract = run.load("contract", ProblemContract)
-    store, digest = run.project.store, run.require_output("table").digest
+    contract, digest = outputs["contract"], outputs["table"].digest
+    problem = load_object(store, contract.format, contract.digest, ProblemContract, "artifact 'contract'")
     store.fetch([digest])
     table = ParquetTable(store.path(digest))
-    needed = [name for name in (column, contract.target) if name in table.columns]
+    needed = [name for name in (column, problem.target) if name in table.columns]
     few = (
         pd.DataFrame({name: table[name] for name in needed})
         if column in needed
         else pd.DataFrame(columns=table.columns)
     )
-    return segment_sizes(few, column, contract)
+    return segment_sizes(few, column, problem)
 
 
 def _graph(project: Project, request: RunRequest) -> Graph:

@@ -73,7 +73,8 @@ def run_each(
             return code
         if args.with_global:
             check_task(run)
-        segments = column_segments(shared, request, args.each, run, args.least_rows)
+        outputs = {name: output for stage in run.stages.values() for name, output in stage.outputs.items()}
+        segments = column_segments(shared, request, args.each, project.store, outputs, args.least_rows)
     trained = [segment for segment in segments if segment.request is not None]
     if len(trained) > args.most:
         raise UsageError(

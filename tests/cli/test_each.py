@@ -59,6 +59,13 @@ def test_a_plan_names_the_stages_of_each_segment(trained: tuple[Path, str], tmp_
     assert "--least-rows is for" in mlnb_in_process(trained[0], "plan", "--least-rows", "9", code=2)
 
 
+def test_a_plan_knows_the_segments_when_another_run_has_the_shared_stages(tmp_path: Path) -> None:
+    root = segmented.project(tmp_path)
+    mlnb_in_process(root, "run", "--no-report", code=3)  # its split needs a segment; validate is stored
+    assert "2 of 6 segments would run." in mlnb_in_process(root, "plan", "--each", "store")
+    assert "did you mean 'store'" in mlnb_in_process(root, "plan", "--each", "stores", code=2)
+
+
 def test_the_same_command_continues_and_then_computes_nothing(trained: tuple[Path, str]) -> None:
     root, before = trained[0], len(list_runs(Project.find(trained[0])))
     output = mlnb_in_process(root, *EACH)
