@@ -31,6 +31,7 @@ from mlnb.governance.source_archive import module_files, named_files
 from mlnb.machine import cache_folder
 from mlnb.settings import ProcessSettings, ProjectSettings
 from mlnb.signing.trusted_keys import FILE as TRUSTED
+from mlnb.signing.trusted_keys import required_keys
 
 if TYPE_CHECKING:
     from mlnb.engine.events import Listener
@@ -116,7 +117,12 @@ class PlanSource:
             url: URL of the remote store.
             folder: Where the project of a plan is written; None: in this user's cache.
             keys: File with the public keys, one of which must have signed a plan; None: any plan is run.
+
+        Raises:
+            UsageError: The file is missing, damaged, or has no key.
         """
+        if keys is not None:
+            required_keys(keys)
         self.url = url
         self._folder = folder
         self._keys = keys
@@ -163,16 +169,20 @@ class PlanSource:
         """Pull the plan of a stage and the files of its project."""
         workers = cache_folder() / WORKERS
         os.environ |= {ProjectSettings.remote.variable: self.url, ProjectSettings.remote_mode.variable: "rw"}
-        bare = _project_of(workers / digest_bytes(self.url.encode())[:16], self._keys)
+        keys = b"" if self._keys is None else required_keys(self._keys)
+        trusted = digest_bytes(keys)  # a folder serves workers that trust the same keys
+        bare = _project_of(workers / digest_bytes(f"{self.url} {trusted}".encode())[:16], keys)
         remote = bare.store.remote
         assert remote is not None
-        plan = remote.find_plan(key)
-        if plan is None:
-            raise UnknownRun(f"{remote.url} has no plan with the key {key[:80]!r}; push one: `mlnb plan --push`.")
-        folder = self._folder or workers / digest_value(to_json(plan))[:16]
-        root = _project_of(folder.absolute(), self._keys).root
-        _write_files(bare, root, plan)
-        remote.close()
+        try:
+            plan = remote.find_plan(key)
+            if plan is None:
+                raise UnknownRun(f"{remote.url} has no plan with the key {key[:80]!r}; push one: `mlnb plan --push`.")
+            folder = self._folder or workers / digest_value([to_json(plan), trusted])[:16]
+            root = _project_of(folder.absolute(), keys).root
+            _write_files(bare, root, plan)
+        finally:
+            remote.close()
         project = Project.find(root).with_settings(tracker="local", executor=LOCAL)
         notebooks = read_notebooks(project.notebooks, project.source_cache)
         graph = build_graph(notebooks, project.pipeline(plan.pipeline), plan.inputs)
@@ -230,11 +240,11 @@ def run_stage(planned: PlannedStage, progress: "Listener | None", command: Seque
     return run
 
 
-def _project_of(root: Path, keys: Path | None) -> Project:
+def _project_of(root: Path, keys: bytes) -> Project:
     """Return the built-in project in a folder of a worker, with the public keys that it trusts."""
     make_folder(root)
-    if keys is not None:
-        write_whole(root / TRUSTED, keys.read_bytes())
+    if keys:
+        write_whole(root / TRUSTED, keys)
     return Project(root, root)
 
 

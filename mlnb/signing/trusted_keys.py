@@ -85,6 +85,20 @@ def read_trusted_keys(path: Path) -> TrustedKeys:
     return trusted
 
 
+def required_keys(path: Path) -> bytes:
+    """Return the bytes of a file of keys that something must be signed with.
+
+    Raises:
+        SchemaError: The file is damaged.
+        UsageError: There is no such file, or it has no key: nothing would have to be signed.
+    """
+    if not path.is_file():
+        raise UsageError(f"There is no file {path}; expected the {FILE} of a project, which `mlnb keys trust` writes.")
+    if not read_trusted_keys(path).keys:
+        raise UsageError(f"{path} has no key, so that nothing would have to be signed; add one: `mlnb keys trust`.")
+    return path.read_bytes()
+
+
 def trust_key(project: Project, public: str, name: str, role: Role, until: str = "") -> TrustedKey:
     """Add a public key to those that a project trusts; return it.
 

@@ -8,9 +8,10 @@ import pytest
 from in_process import mlnb_in_process
 from remote_clones import Clones, output, run, shared_clones
 
+from mlnb.codec import encode
 from mlnb.engine.project import Project
 from mlnb.signing import signing_keys
-from mlnb.signing.trusted_keys import trust_key
+from mlnb.signing.trusted_keys import TrustedKeys, trust_key
 
 URL = "s3://b/team"
 
@@ -75,6 +76,30 @@ def test_a_worker_with_keys_runs_signed_plans_alone(clones: Clones, tmp_path: Pa
     assert "is unsigned; expected a trusted signature" in text and "has no plan" in text
     push(ana)
     assert "its result is pushed" in mlnb_in_process(worker, *command)
+
+
+def test_keys_count_for_the_worker_that_names_them(clones: Clones, tmp_path: Path) -> None:
+    ana = clones.clone("ana")
+    keys = push(ana)
+    clones.patch.setenv("MLNB_CONFIG", str(tmp_path / "config"))
+    trust_key(Project.find(clones.clone("bob")), signing_keys.create_key().public, "bob", "author")
+    (worker := tmp_path / "worker").mkdir()
+    command = ("stage", keys["number"], "--remote", URL)
+    trusting = (*command, "--keys", str(tmp_path / "bob" / "trusted_keys.json"))
+    assert "is unsigned" in mlnb_in_process(worker, *trusting, code=2)
+    assert "its result is pushed" in mlnb_in_process(worker, *command)  # one that trusts every plan
+    assert "is unsigned" in mlnb_in_process(worker, *trusting, code=2)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [(None, "There is no file"), ("{", "damaged"), ("no keys", "has no key")]
+)
+def test_a_file_without_keys_is_refused(tmp_path: Path, text: str | None, expected: str) -> None:
+    path = tmp_path / "trusted_keys.json"
+    if text is not None:
+        path.write_bytes(encode(TrustedKeys()) if text == "no keys" else text.encode())
+    arguments = ("stage", "0" * 64, "--remote", URL, "--keys", str(path))
+    assert expected in mlnb_in_process(tmp_path, *arguments, code=2)
 
 
 def test_a_plan_that_no_other_machine_could_run_is_not_pushed(clones: Clones, tmp_path: Path) -> None:
