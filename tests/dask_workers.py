@@ -10,7 +10,8 @@ from contextlib import contextmanager
 import dask
 from distributed import Scheduler, Worker
 
-from mlnb.api.stage_worker import SETTINGS, StageWorker, make_worker
+from mlnb.api.stage_worker import StageWorker, make_worker
+from mlnb.executors.dask_cluster import SETTINGS
 
 
 def free_port() -> int:

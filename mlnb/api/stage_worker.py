@@ -27,31 +27,23 @@ from mlnb.engine.stage_files import CellNote, ProgressNote
 from mlnb.engine.stage_jobs import OutcomeState
 from mlnb.engine.stage_orders import OrderNote, OrderReply, StageOrder
 from mlnb.engine.test_set_access import Access, add_accesses
-from mlnb.errors import MlnbError, RemoteError
+from mlnb.errors import ExecutorError, MlnbError, RemoteError
 from mlnb.executors import local
 from mlnb.executors.dask_cluster import (
     CONNECT_SECONDS,
     RESOURCE,
+    SETTINGS,
     VERSIONS,
-    check_equal,
+    check_admission,
     cluster_address,
-    connect,
-    joined_workers,
+    log_from,
 )
 from mlnb.executors.worker_versions import worker_versions
+from mlnb.signing.trusted_keys import required_keys
 
 PLUGIN = "mlnb"  # name of a `StageWorker` among the plugins of a worker
 COMMAND = ("mlnb", "worker")
-LOST_SECONDS = 15  # without a heartbeat, after which the scheduler gives the stage of a worker to another one
-LINK_SECONDS = 15  # without an acknowledgement, after which a connection counts as lost
 REJOIN_SECONDS = 2.0  # between two attempts to join again
-SETTINGS = {
-    "distributed.scheduler.worker-ttl": f"{LOST_SECONDS}s",
-    "distributed.scheduler.work-stealing": False,  # a stage runs where it has begun
-    "distributed.comm.timeouts.tcp": f"{LINK_SECONDS}s",
-    "distributed.worker.memory.terminate": False,  # the kernels have the memory, not the worker
-    "distributed.worker.memory.pause": False,
-}
 
 
 class StageWorker(WorkerPlugin):
@@ -64,7 +56,12 @@ class StageWorker(WorkerPlugin):
 
         Args:
             keys: File with the public keys, one of which must have signed a plan; None: any plan is run.
+
+        Raises:
+            UsageError: The file is missing, damaged, or has no key.
         """
+        if keys is not None:
+            required_keys(keys)
         self._keys = keys
         self._lock = threading.Lock()
         self._source: PlanSource | None = None
@@ -225,24 +222,16 @@ def serve_worker(url: str, keys: Path | None = None) -> None:
         keys: File with the public keys, one of which must have signed a plan; None: any plan is run.
 
     Raises:
+        UsageError: The file is missing, damaged, or has no key.
         ExecutorError: No scheduler responds, or a worker that has joined before differs from this machine.
     """
+    own = StageWorker(keys)
     check_admission(url)
     with tempfile.TemporaryDirectory(prefix="mlnb-worker-") as folder, dask.config.set(SETTINGS):
-        own = StageWorker(keys)
         try:
             asyncio.run(_serve_worker(url, own, folder))
         finally:
             own.close()
-
-
-def check_admission(url: str) -> None:
-    """Raise `ExecutorError` that names the difference when a worker that has joined is not as this machine."""
-    client = connect(url)
-    try:
-        check_equal(joined_workers(client))
-    finally:
-        client.close()
 
 
 async def _serve_worker(url: str, own: StageWorker, folder: str) -> None:
@@ -271,6 +260,9 @@ def serve_scheduler(url: str) -> None:
 
     Args:
         url: dask://HOST:PORT, of an address of this machine.
+
+    Raises:
+        ExecutorError: The port is in use, or the host is no address of this machine.
     """
     with dask.config.set(SETTINGS):
         asyncio.run(_serve_scheduler(url))
@@ -278,14 +270,21 @@ def serve_scheduler(url: str) -> None:
 
 async def _serve_scheduler(url: str) -> None:
     stop = _stop_signals()
-    async with Scheduler(host=cluster_address(url), dashboard=False, dashboard_address="127.0.0.1:0") as scheduler:
+    try:
+        scheduler = await Scheduler(host=cluster_address(url), dashboard=False, dashboard_address="127.0.0.1:0")
+    except RuntimeError as error:
+        reason = f"{url}: {error.__cause__ or error}"
+        raise ExecutorError(
+            f"No scheduler can listen at {reason}. Use an address and a free port of this machine."
+        ) from error
+    async with scheduler:
         print(f"scheduler at {scheduler.address.replace('tcp', 'dask', 1)}", flush=True)
         await stop.wait()
 
 
 def _stop_signals() -> asyncio.Event:
     """Return an event that Ctrl-C and SIGTERM set; from now on, Dask reports warnings alone."""
-    logging.getLogger("distributed").setLevel(logging.WARNING)
+    log_from(logging.WARNING)
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)

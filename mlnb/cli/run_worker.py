@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from mlnb.api.run_executors import require_dask
+from mlnb.errors import UsageError
 
 
 def parser(p: argparse.ArgumentParser) -> None:
@@ -22,12 +23,15 @@ def parser(p: argparse.ArgumentParser) -> None:
         "or platform is rejected. Both end with Ctrl-C or SIGTERM; the stage of a worker that ends runs on another.\n"
         "Everyone who can reach the scheduler can run code on its workers: use a private network.\n"
         "Extra: pip install 'mlnb[dask,remote]'\n\n"
-        "exit codes: 0 ended by a signal, 2 usage error, 3 no scheduler responds, or this machine differs"
+        "exit codes: 0 ended by a signal, 2 usage error, 3 no scheduler responds or can start, or this machine\n"
+        "differs"
     )
 
 
 def main(args: argparse.Namespace) -> int:
     """Serve until a signal; return the exit code."""
+    if args.scheduler and args.keys:
+        raise UsageError("A scheduler runs no plans; --keys is for workers: `mlnb worker --on URL --keys FILE`.")
     require_dask()
     from mlnb.api.stage_worker import serve_scheduler, serve_worker
 

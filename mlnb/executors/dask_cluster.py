@@ -3,6 +3,7 @@
 A task runs again on another worker when its worker is lost, and is ended when the process that requested it is gone.
 """
 
+import asyncio
 import logging
 import secrets
 import threading
@@ -14,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from distributed import Client, Future, KilledWorker
+from distributed.core import rpc
 
 from mlnb.errors import ExecutorError, SettingsError
 from mlnb.executors.worker_versions import Versions, differences, worker_versions
@@ -24,6 +26,15 @@ VERSIONS = "mlnb"  # name of a worker's versions in what the scheduler has about
 CONNECT_SECONDS = 10.0
 WORKER_SECONDS = 30.0  # that the first worker may take to join
 POLL = 0.2
+LOST_SECONDS = 15  # without a heartbeat, after which the scheduler gives the stage of a worker to another one
+LINK_SECONDS = 15  # without an acknowledgement, after which a connection counts as lost
+SETTINGS = {
+    "distributed.scheduler.worker-ttl": f"{LOST_SECONDS}s",
+    "distributed.scheduler.work-stealing": False,  # a stage runs where it has begun
+    "distributed.comm.timeouts.tcp": f"{LINK_SECONDS}s",
+    "distributed.worker.memory.terminate": False,  # the kernels have the memory, not the worker
+    "distributed.worker.memory.pause": False,
+}
 Task = Callable[[str, str], str]  # topic of the notes, message -> reply
 
 
@@ -35,19 +46,34 @@ def cluster_address(url: str) -> str:
             return f"tcp://{parts.netloc}"
     except ValueError:  # the port is no number
         pass
-    raise SettingsError(f"The setting `executor` is {url!r}; expected local, or dask://HOST:PORT.")
+    raise SettingsError(
+        f"{url!r} is no address of a scheduler; expected dask://HOST:PORT, or local as the setting `executor`."
+    )
 
 
 def connect(url: str) -> Client:
     """Return a client of the scheduler at `dask://HOST:PORT`. Raises `ExecutorError` when it does not respond."""
     address = cluster_address(url)
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # a lost connection is an error of this module
+    log_from(logging.CRITICAL)  # a lost connection is an error of this module
     try:
+        asyncio.run(_check_response(address))
         return Client(address, timeout=CONNECT_SECONDS, set_as_default=False, name="mlnb")
-    except (OSError, TimeoutError, RuntimeError) as error:
+    except Exception as error:  # another server sends bytes that Dask cannot read
         raise ExecutorError(
             f"No scheduler responds at {url} ({type(error).__name__}). Start one: `mlnb worker --scheduler {url}`."
         ) from error
+
+
+async def _check_response(address: str) -> None:
+    """Request the identity of a scheduler: a `Client` waits without limit for a server that accepts and is silent."""
+    async with asyncio.timeout(CONNECT_SECONDS), rpc(address, timeout=CONNECT_SECONDS) as scheduler:
+        await scheduler.identity()
+
+
+def log_from(level: int) -> None:
+    """Have Dask log messages of a level, and of higher ones; the logger of clients has another level by default."""
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(level)
 
 
 def joined_workers(client: Client) -> dict[str, Versions]:
@@ -65,6 +91,15 @@ def check_equal(workers: Mapping[str, Versions]) -> None:
                 f"The worker at {address} differs from this machine: {different}. Install the same versions, with one "
                 "constraints.txt, on machines of one platform."
             )
+
+
+def check_admission(url: str) -> None:
+    """Raise `ExecutorError` that names the difference when a worker that has joined is not as this machine."""
+    client = connect(url)
+    try:
+        check_equal(joined_workers(client))
+    finally:
+        client.close()
 
 
 class DaskCluster:

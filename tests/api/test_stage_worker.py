@@ -1,6 +1,8 @@
 """Stages on the workers of a Dask cluster: digests, progress, failures, interruptions, lost and different workers."""
 
 import asyncio
+import logging
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -203,7 +205,7 @@ def test_errors_before_anything_runs(clones: Clones) -> None:
     with pytest.raises(ExecutorError, match=r"No scheduler responds at .* Start one: `mlnb worker --scheduler"):
         DaskCluster(url)
     clones.patch.setenv("MLNB_EXECUTOR", "dask://host")
-    assert "expected local, or dask://HOST:PORT" in mlnb_in_process(ana, "run", code=2)
+    assert "expected dask://HOST:PORT, or local" in mlnb_in_process(ana, "run", code=2)
     clones.patch.setenv("MLNB_EXECUTOR", url)
     clones.patch.delenv("MLNB_REMOTE")
     assert "no remote store that its workers could share" in mlnb_in_process(ana, "run", code=2)
@@ -212,6 +214,48 @@ def test_errors_before_anything_runs(clones: Clones) -> None:
     for wrong in ("dask://host:x", "tcp://host:1", "dask://host:1/path"):
         with pytest.raises(SettingsError):
             cluster_address(wrong)
+
+
+@pytest.mark.parametrize("greeting", [b"", b"SSH-2.0-x\r\n", (10).to_bytes(8, "little") + b"x" * 10])
+def test_another_server_is_no_scheduler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, greeting: bytes) -> None:
+    monkeypatch.setattr(dask_cluster, "CONNECT_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"dask://127.0.0.1:{server.getsockname()[1]}"
+        thread = threading.Thread(target=_greet, args=(server, greeting))
+        thread.start()
+        text = mlnb_in_process(tmp_path, "worker", "--on", url, code=3)
+        thread.join(10)
+    assert f"No scheduler responds at {url}" in text and not thread.is_alive()
+
+
+def _greet(server: socket.socket, greeting: bytes) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.sendall(greeting)
+        while connection.recv(1000):  # until the other side closes
+            continue
+
+
+def test_a_scheduler_that_cannot_listen_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage_worker, "_stop_signals", lambda: None)  # threads get no signals
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"dask://127.0.0.1:{server.getsockname()[1]}"
+        text = mlnb_in_process(tmp_path, "worker", "--scheduler", url, code=3)
+    assert f"No scheduler can listen at {url}" in text and "free port" in text
+    text = mlnb_in_process(tmp_path, "worker", "--scheduler", url, "--keys", "k.json", code=2)
+    assert "--keys is for workers" in text
+
+
+def test_a_worker_with_wrong_keys_does_not_join(cluster: Workers, tmp_path: Path) -> None:
+    missing = tmp_path / "k.json"
+    text = mlnb_in_process(tmp_path, "worker", "--on", cluster.url, "--keys", str(missing), code=2)
+    assert f"There is no file {missing}" in text and "mlnb keys trust" in text
+
+
+def test_a_lost_scheduler_is_logged_by_no_logger_of_dask(cluster: Workers) -> None:
+    client = connect(cluster.url)
+    assert not any(logging.getLogger(f"distributed{part}").isEnabledFor(logging.ERROR) for part in ("", ".client"))
+    client.close()
 
 
 def test_a_scheduler_without_workers_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
