@@ -72,7 +72,8 @@ def export_to_mlflow(run: Run, uri: str, experiment: str = "") -> MlflowExport:
             client = mlflow.MlflowClient()
             existing = client.get_experiment_by_name(experiment)
             number = existing.experiment_id if existing else client.create_experiment(experiment)
-            logged = client.search_runs([number], f"tags.`{TAG}` = '{run.id}'", max_results=1)
+            which = f"tags.`{TAG}` = '{run.id}' and attributes.status != 'FAILED'"
+            logged = client.search_runs([number], which, max_results=1)
         except mlflow.exceptions.MlflowException as error:
             expected = "expected --uri as sqlite:///mlflow.db or http://127.0.0.1:5000"
             raise UsageError(f"The tracking store cannot be used: {error}; {expected}.") from error
@@ -178,7 +179,9 @@ def _log_model(mlflow: Any, name: str, run: Run) -> tuple[str, int]:
     loaded = pyfunc.load_model(logged.model_uri)  # replays the golden rows, too
     if expected is None:
         return str(logged.model_uri), 0
-    answered = loaded.predict(pd.DataFrame(model.golden_rows, columns=list(model.features), dtype=object))
+    rows = pd.DataFrame(model.golden_rows, columns=list(model.features), dtype=object)
+    numbers = [name for name, kind in model.features.items() if TYPES.get(kind) == TYPES["number"]]
+    answered = loaded.predict(rows.astype(dict.fromkeys(numbers, float)))  # MLflow refuses int64 for a double
     if not answered.reset_index(drop=True).equals(expected.reset_index(drop=True)):
         raise ServingError(f"The model of run {run.id} predicts otherwise when MLflow loads it; use `mlnb serve`.")
     return str(logged.model_uri), len(expected)

@@ -10,6 +10,7 @@ import pytest
 from data_runs import data_project, ingest
 from small_models import make_model, make_rows
 
+from mlnb.api import mlflow_export
 from mlnb.api.mlflow_export import export_to_mlflow
 from mlnb.api.packaged_model import PackagedModel
 from mlnb.cli import export
@@ -71,6 +72,19 @@ def test_a_run_is_logged_with_a_model_that_predicts_as_the_service(run, monkeypa
     assert model.predict(frame).reset_index(drop=True).equals(expected)
     with pytest.raises(UsageError, match=r"has run .* already"):
         export_to_mlflow(run, uri, "churn")
+
+
+def test_whole_numbers_and_a_failed_attempt_do_not_prevent_an_export(run, monkeypatch):
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    uri = f"file://{run.project.root}/tracking"
+    golden = PackagedModel(run.load("service") / "model").golden_rows[:5]
+    rows = [{**row, "age": 30 + number} for number, row in enumerate(golden)]
+    monkeypatch.setattr(PackagedModel, "golden_rows", rows)
+    with monkeypatch.context() as patch:
+        patch.setattr(mlflow_export, "_signature", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            export_to_mlflow(run, uri, "churn")
+    assert export_to_mlflow(run, uri, "churn").rows == 5
 
 
 @pytest.mark.parametrize(
