@@ -23,6 +23,7 @@ from mlnb.engine.events import (
 from mlnb.engine.files import make_folder
 from mlnb.engine.run_records import OutputRecord, RunState, StageRecord, StageState
 from mlnb.engine.runs import Run, now
+from mlnb.errors import SettingsError
 from mlnb.methods.tables.data_sources import hide_secrets
 from mlnb.tracking.artifact_views import View, load_view
 from mlnb.tracking.openlineage_events import (
@@ -75,9 +76,19 @@ class OpenLineageFile:
 
         Args:
             path: The file.
+
+        Raises:
+            SettingsError: It cannot be written.
         """
         self.path = path
-        make_folder(path.parent)
+        try:
+            make_folder(path.parent)
+            self._append()
+        except OSError as error:
+            raise SettingsError(
+                f"The setting openlineage names {path}, which cannot be written: {error.strerror}. Expected a file in "
+                "a folder that you may write, or nothing for no events."
+            ) from error
 
     def __call__(self, event: Event) -> None:
         """Append the lines of an event."""

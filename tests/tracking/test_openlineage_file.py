@@ -28,6 +28,7 @@ from mlnb.engine.events import (
     StageStarted,
 )
 from mlnb.engine.run_records import RunState, StageAttempt, StageFailure, StageState
+from mlnb.errors import SettingsError
 from mlnb.tracking.openlineage_file import OpenLineageFile
 
 FACETS = {  # by name in the event: the class of the client
@@ -156,3 +157,12 @@ def test_the_setting_names_the_file(tmp_path):
     assert start_listeners(project, None) == []
     (listener,) = start_listeners(project.with_settings(openlineage="out/lineage.jsonl"), None)
     assert listener.path == tmp_path / "out" / "lineage.jsonl"
+
+
+@pytest.mark.parametrize("path", ["file/events.jsonl", "folder", f"{'x' * 300}.jsonl"])
+def test_a_file_that_cannot_be_written_is_an_error_before_the_run(tmp_path, path):
+    project = data_project(tmp_path)
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(SettingsError, match=r"openlineage names .* cannot be written: .* Expected a file"):
+        start_listeners(project.with_settings(openlineage=path), None)
