@@ -50,7 +50,7 @@ def read_pointer(path: Path) -> DvcPointer:
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # also a date that does not exist
         raise ValueError(f"{path.name!r} is no pointer of DVC: {' '.join(str(error).split())[:100]}") from None
     outputs = content.get("outs") if isinstance(content, dict) else None
     if not isinstance(outputs, list) or len(outputs) != 1 or not isinstance(outputs[0], dict):
@@ -58,8 +58,10 @@ def read_pointer(path: Path) -> DvcPointer:
     digest = str(outputs[0].get("md5", ""))
     if not MD5.fullmatch(digest):
         raise ValueError(f"{path.name!r} has the MD5 {digest!r}, expected 32 hexadecimal digits: dvc add {path.stem}")
-    workspace = path.parent / str(content.get("wdir", ".")) / str(outputs[0].get("path", path.stem))
-    return DvcPointer(path=workspace, digest=digest, text=outputs[0].get("hash") != "md5")
+    folder, name = content.get("wdir", "."), outputs[0].get("path", path.stem)
+    if not isinstance(folder, str) or not isinstance(name, str) or "\0" in folder + name:
+        raise ValueError(f"{path.name!r} has wdir {folder!r} and path {name!r}, expected text: dvc add {path.stem}")
+    return DvcPointer(path=path.parent / folder / name, digest=digest, text=outputs[0].get("hash") != "md5")
 
 
 def digest_contents(path: Path, text: bool = False) -> str:

@@ -64,8 +64,15 @@ def test_a_folder_has_the_digest_of_its_list(tmp_path):
         read_table(str(tmp_path / "p.dvc"))
 
 
+POINTER = f"outs:\n- md5: {'0a' * 16}\n  path: "
+
+
 @pytest.mark.parametrize(
-    "text", ["", "outs: 3", "outs:\n- path: a\n", "a: [", "outs:\n- md5: abc\n  path: a\n", "\u0000"]
+    "text",
+    [
+        *("", "outs: 3", "outs:\n- path: a\n", "a: [", "outs:\n- md5: abc\n  path: a\n", "\u0000", "outs: 2026-13-45"),
+        *("[" * 3000, f"{POINTER}a\nwdir:\n", f"{POINTER}[1]\n", f'{POINTER}"a\\0b"\n'),
+    ],
 )
 def test_other_files_are_no_pointers(tmp_path, text):
     (tmp_path / "a.dvc").write_text(text)
