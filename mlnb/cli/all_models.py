@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from mlnb.cli.arguments import not_empty
 from mlnb.cli.text_tables import shorten, table
 from mlnb.engine.project import Project
 from mlnb.errors import MlnbError, UsageError
@@ -54,9 +55,15 @@ def add_filters(p: argparse.ArgumentParser, all_models: bool = True, name: str =
     if all_models:
         p.add_argument("--all", action="store_true", help="for all models of the project")
     p.add_argument(
-        name, dest="name", default="", metavar="PATTERN", help="for the models of that name, such as 'churn*'"
+        name,
+        dest="name",
+        type=not_empty,
+        metavar="PATTERN",
+        help="for the models of that name, such as 'churn*'",
     )
-    p.add_argument("--segment", default="", metavar="PATTERN", help="for the models of that segment, such as Berlin")
+    p.add_argument(
+        "--segment", type=not_empty, metavar="PATTERN", help="for the models of that segment, such as Berlin"
+    )
 
 
 def selects_several(args: argparse.Namespace, version: str = "") -> bool:

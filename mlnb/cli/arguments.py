@@ -38,6 +38,20 @@ Precedence of values: notebook < --profile < -f < --data, --target and -p < -g.
 """
 
 
+def at_least_one(text: str) -> int:
+    """Return the number of an option. Raises `ArgumentTypeError` for another text than a whole number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number, at least 1")
+    return int(text)
+
+
+def not_empty(text: str) -> str:
+    """Return the text of an option. Raises `ArgumentTypeError` for an empty one, such as that of an unset variable."""
+    if not text:
+        raise argparse.ArgumentTypeError("found an empty text, expected a name or pattern")
+    return text
+
+
 def add_options(p: argparse.ArgumentParser) -> None:
     """Add the options that select pipeline, stages and parameters."""
     p.add_argument("pipeline", nargs="?", help="pipeline of settings.ini (default: the setting `pipeline`)")

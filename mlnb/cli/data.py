@@ -46,7 +46,7 @@ def parser(p: argparse.ArgumentParser) -> None:
         "restore copies the source where it still has these bytes (byte-equal); else it writes the table of the\n"
         "store, local or remote, reads the file again, and refuses what is not the same table (table-equal).\n\n"
         "exit codes: 0 success, and no difference; 1 diff: the versions differ; 2 usage error; 3 the version was\n"
-        "            erased, or is in no store"
+        "            erased, or is in no store, or a file is no table"
     )
 
 

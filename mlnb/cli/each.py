@@ -16,6 +16,7 @@ from mlnb.api.run_execution import run_plans, start_listeners
 from mlnb.api.run_request import GridPlan, RunRequest, match_plan, plan_request
 from mlnb.api.segment_comparison import check_task, compare_segments, is_comparable
 from mlnb.api.segment_requests import COLUMN, SegmentRequest, SharedStages, column_segments, file_segments, names_files
+from mlnb.cli.arguments import at_least_one, not_empty
 from mlnb.cli.found_program import as_found
 from mlnb.cli.run_summary import failure_summary
 from mlnb.cli.segment_table import comparison_table, segment_table
@@ -33,14 +34,23 @@ MOST = 100  # segments that are trained without --most
 def add_options(p: argparse.ArgumentParser) -> None:
     """Add the options of one model for each segment."""
     p.add_argument(
-        "--each", metavar="COLUMN", help="train one model for each value of a column, or for each file of a pattern"
+        "--each",
+        type=not_empty,
+        metavar="COLUMN",
+        help="train one model for each value of a column, or for each file of a pattern",
     )
     p.add_argument(
         "--with-global", action="store_true", help="with --each COLUMN: also train one model of all rows, and compare"
     )
-    p.add_argument("--least-rows", type=int, metavar="N", help="with --each: rows that a model needs (default: 50)")
     p.add_argument(
-        "--most", type=int, default=MOST, metavar="N", help="with --each: most models to train (default: %(default)s)"
+        "--least-rows", type=at_least_one, metavar="N", help="with --each: rows that a model needs (default: 50)"
+    )
+    p.add_argument(
+        "--most",
+        type=at_least_one,
+        default=MOST,
+        metavar="N",
+        help="with --each: most models to train (default: %(default)s)",
     )
 
 

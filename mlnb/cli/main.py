@@ -77,6 +77,14 @@ COMMANDS = {
 }
 WITH_PARAMETERS = ("run", "plan", "debug", "retrain", "monitor", "loop", "schedule")  # `${NAME}` in them is a secret
 INTERRUPTED = 130
+UNUSABLE = {  # errors of the operating system that name a file, and what is expected instead
+    **dict.fromkeys(
+        (errno.EACCES, errno.EPERM, errno.EROFS), "a project whose files you may read and write, such as a copy"
+    ),
+    errno.ENAMETOOLONG: "a shorter name of the file",
+    errno.ENOTDIR: "a path of folders that are no files",
+    errno.EISDIR: "a file, not a folder",
+}
 
 EXAMPLES = """examples:
   mlnb run                                          run the default pipeline on the project's data
@@ -200,13 +208,9 @@ def _run_command(arguments: Sequence[str] | None) -> int:
         print(_without_passwords(f"mlnb {name}: {error}"), file=sys.stderr)
         return error.exit_code
     except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS) or not error.filename:
+        if error.errno not in UNUSABLE or not error.filename:
             raise
-        print(
-            f"mlnb {name}: {error.filename}: {error.strerror}. Expected a project whose files you may read and write, "
-            "such as a copy.",
-            file=sys.stderr,
-        )
+        print(f"mlnb {name}: {error.filename}: {error.strerror}. Expected {UNUSABLE[error.errno]}.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"mlnb {name}: interrupted.", file=sys.stderr)

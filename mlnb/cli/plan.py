@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mlnb.api.last_run import with_last_data
 from mlnb.api.run_request import RunRequest, pipeline_name, plan_request
-from mlnb.cli.arguments import add_options, plan_lines, read_request
+from mlnb.cli.arguments import add_options, at_least_one, not_empty, plan_lines, read_request
 from mlnb.cli.text_tables import table
 from mlnb.codec import to_json
 from mlnb.engine.confined_names import is_plain_name
@@ -29,8 +29,15 @@ def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb plan`."""
     add_options(p)
     p.add_argument("--all-values", action="store_true", help="show every parameter with its value and origin")
-    p.add_argument("--each", metavar="COLUMN", help="plan a model for each value of a column, or file of a pattern")
-    p.add_argument("--least-rows", type=int, metavar="N", help="with --each: rows that a model needs (default: 50)")
+    p.add_argument(
+        "--each",
+        type=not_empty,
+        metavar="COLUMN",
+        help="plan a model for each value of a column, or file of a pattern",
+    )
+    p.add_argument(
+        "--least-rows", type=at_least_one, metavar="N", help="with --each: rows that a model needs (default: 50)"
+    )
     p.add_argument("--push", action="store_true", help="push the plan to the remote store, for `mlnb stage`")
     p.add_argument("--json", action="store_true", help="print one JSON object per combination")
     p.add_argument(
