@@ -6,6 +6,7 @@ here and happen there.
 
 import builtins
 import contextlib
+import functools
 import importlib
 import importlib.machinery
 import io
@@ -33,7 +34,7 @@ stack_data psutil jupyter_client.session IPython.core.pylabtools asyncio.unix_ev
 NEVER_PRELOADED = tuple(
     """
     torch tensorflow jax cupy cudf mxnet rmm numba.cuda tqdm.auto tqdm.autonotebook
-    matplotlib_inline.backend_inline matplotlib.pylab google mpi4py ray pyspark debugpy pandas.plotting mlnb
+    matplotlib_inline matplotlib.pylab google mpi4py ray pyspark debugpy pandas.plotting mlnb
     """.split()  # noqa: SIM905
 )
 IMPORT_STATEMENT = re.compile(r"^[ \t]*(?:from|import)[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
@@ -75,6 +76,7 @@ def imported_packages(modules: Iterable[tuple[str, ModuleType]]) -> set[str]:
     return packages
 
 
+@functools.cache
 def site_folders() -> tuple[str, ...]:
     """Return the folders of installed packages."""
     paths = sysconfig.get_paths()

@@ -78,6 +78,7 @@ def test_a_proxy_writes_to_the_current_stream(capsys: pytest.CaptureFixture[str]
 def test_some_names_are_never_preloaded() -> None:
     assert preload.may_preload("pandas.core.frame", ()) and not preload.may_preload("pandas", ("pandas",))
     assert not preload.may_preload("torch.nn", ())
+    assert not preload.may_preload("matplotlib_inline.config", ())  # its package uses the shell: a restart, if tried
     assert not preload.may_preload("sklearn.experimental.enable_iterative_imputer", ())
 
 
