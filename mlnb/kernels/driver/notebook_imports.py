@@ -1,6 +1,7 @@
 """Which installed libraries a notebook will import, read from its source and from the project's modules it imports."""
 
 import ast
+import contextlib
 import functools
 import importlib.machinery
 import os
@@ -8,21 +9,84 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import msgspec
+
+from mlnb.kernels.protocol.parent_paths import imports_cache
 from mlnb.kernels.server.preload import site_folders
 
+Entry = tuple[int, int, tuple[str, ...]]  # a file's modification time in nanoseconds, its bytes, what it imports
 
-def third_party_imports(sources: Iterable[str], folder: Path) -> list[str]:
+
+def third_party_imports(sources: Iterable[str], folder: Path, cache: "ImportCache | None" = None) -> list[str]:
     """Return the third-party modules that code cells import at top level, in order, through the project's modules too.
 
-    `folder` is the notebook's working directory. What cannot be parsed or found is ignored.
+    What cannot be parsed or found is ignored.
+
+    Args:
+        sources: of the code cells.
+        folder: the notebook's working directory.
+        cache: of what modules import; None: that of this user.
     """
     path = [str(folder), *(entry for entry in sys.path if entry)]
     modules: dict[str, None] = {}
     seen: set[str] = set()
+    cache = cache or _user_cache()
     for source in sources:
         for name in imported_names(plain_code(source)):
-            _follow(name, path, modules, seen)
+            _follow(name, path, modules, seen, cache)
+    cache.save()
     return list(modules)
+
+
+class ImportCache:
+    """What source files import, kept in a file: parsing the modules of mlnb takes a third of a second.
+
+    An entry is valid until the file's size or time change. A wrong entry costs time only: a module that is not
+    preloaded is imported by the notebook.
+
+    Args:
+        path: the file; one that is missing or damaged is written anew.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._entries = self._read()
+        self._new: dict[str, Entry] = {}
+
+    def imports(self, file: str) -> tuple[str, ...]:
+        """Return the dotted names that a source file imports; none when it cannot be read."""
+        try:
+            status = os.stat(file)
+            entry = self._entries.get(file)
+            if entry is None or entry[:2] != (status.st_mtime_ns, status.st_size):
+                names = imported_names(Path(file).read_text(encoding="utf-8"))
+                self._entries[file] = self._new[file] = entry = (status.st_mtime_ns, status.st_size, names)
+        except (OSError, UnicodeDecodeError):
+            return ()
+        return entry[2]
+
+    def save(self) -> None:
+        """Write the entries of this and of other processes, if some are new; an error is ignored."""
+        if not self._new:
+            return
+        entries = {file: entry for file, entry in (self._read() | self._new).items() if os.path.exists(file)}
+        self._new = {}
+        partial = self.path.with_suffix(f".{os.getpid()}.partial")
+        with contextlib.suppress(OSError):
+            self.path.parent.mkdir(0o700, parents=True, exist_ok=True)
+            partial.touch(0o600)
+            partial.write_bytes(msgspec.json.encode(entries))
+            partial.replace(self.path)
+
+    def _read(self) -> dict[str, Entry]:
+        with contextlib.suppress(OSError, msgspec.DecodeError):
+            return msgspec.json.decode(self.path.read_bytes(), type=dict[str, Entry])
+        return {}
+
+
+@functools.cache
+def _user_cache() -> ImportCache:
+    return ImportCache(imports_cache())
 
 
 def plain_code(source: str) -> str:
@@ -56,7 +120,7 @@ def _names_in(body: Iterable[ast.stmt]) -> Iterator[str]:
                 yield from _names_in(handler.body)
 
 
-def _follow(name: str, path: list[str], modules: dict[str, None], seen: set[str]) -> None:
+def _follow(name: str, path: list[str], modules: dict[str, None], seen: set[str], cache: ImportCache) -> None:
     if name in seen or name.partition(".")[0] in sys.stdlib_module_names:
         return
     seen.add(name)
@@ -66,24 +130,8 @@ def _follow(name: str, path: list[str], modules: dict[str, None], seen: set[str]
     if file.startswith(site_folders()):
         modules[name] = None
     elif file.endswith(".py"):
-        for other in _imported_by(file, _modified(file)):
-            _follow(other, path, modules, seen)
-
-
-@functools.lru_cache(maxsize=512)
-def _imported_by(file: str, modified: int) -> tuple[str, ...]:
-    """Return what a source file imports; `modified`, its time, is part of the cache's key."""
-    try:
-        return imported_names(Path(file).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError):
-        return ()
-
-
-def _modified(file: str) -> int:
-    try:
-        return os.stat(file).st_mtime_ns
-    except OSError:
-        return 0
+        for other in cache.imports(file):
+            _follow(other, path, modules, seen, cache)
 
 
 @functools.lru_cache(maxsize=2048)

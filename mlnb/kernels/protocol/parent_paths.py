@@ -69,6 +69,11 @@ def settings(start: Path) -> KernelSettings:
     )
 
 
+def imports_cache() -> Path:
+    """Return the file that keeps what modules import, for all projects of this user."""
+    return _runtime_folder() / f"imports-{sys.version_info[0]}.{sys.version_info[1]}.cache"
+
+
 def _runtime_folder() -> Path:
     """Return a folder of this user: the first of runtime, cache and temporary folder that can be written."""
     candidates = []
