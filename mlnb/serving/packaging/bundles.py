@@ -23,7 +23,7 @@ from mlnb.methods.tables.columns import Schema, to_arrays
 from mlnb.methods.tables.pseudonyms import Protection
 from mlnb.serving.packaging.bundle_readme import make_readme
 from mlnb.serving.packaging.imported_modules import follow_code, follow_imports
-from mlnb.serving.packaging.library_requirements import pin, required_libraries, system_packages
+from mlnb.serving.packaging.library_requirements import BASE, pin, required_libraries, system_packages
 from mlnb.serving.packaging.model_names import default_name, segment_model, tag_name
 from mlnb.serving.runtime.http_messages import MODELS_ROUTE, ROUTE
 from mlnb.serving.runtime.model_parts import EXAMPLE, read_example, read_json, read_record
@@ -120,9 +120,10 @@ class Bundle(BentoSource):
 
 
 def prepare_bundles() -> None:
-    """Parse the modules that every bundle has: `make_bundle` in this process then takes a fraction of the time."""
+    """Read the modules and versions that every bundle needs, so that `make_bundle` in this process is faster."""
     for service in builtin_folder().glob("bentos/*/service.py"):
         follow_imports(service)
+    pin(BASE)
 
 
 def find_service(name: str, project: Project) -> Path:

@@ -1,8 +1,11 @@
 """The libraries that a service needs, pinned to the versions that it was verified with."""
 
 import json
+import os
 import re
+import sys
 from collections.abc import Iterable
+from functools import lru_cache
 from importlib.metadata import PackageMetadata, PackageNotFoundError, metadata
 from pathlib import Path
 from typing import Any
@@ -88,7 +91,7 @@ def pin(names: Iterable[str]) -> str:
     Raises:
         MissingExtra: one of `names` is not installed.
     """
-    installed = _Installed()
+    installed = _installed(_site_stamps())
     direct = [installed.pinned(name) for name in sorted(names)]
     needed = sorted(installed.closure(names) - {canonicalize_name(name) for name in names})
     lines = [IMPORTED, *direct, NEEDED, *(installed.pinned(name) for name in needed)]
@@ -112,6 +115,17 @@ def add_hashes(requirements: str) -> tuple[str, list[str]]:
     pins = [line for line in lines if "==" in line and not line.startswith("#")]
     hashed = [f"{line} \\\n{digests_by_pin[line]}" if line in digests_by_pin else line for line in lines]
     return "\n".join(hashed) + "\n", [pin for pin in pins if pin not in digests_by_pin]
+
+
+def _site_stamps() -> tuple[tuple[str, int], ...]:
+    """Return the folders that libraries are imported from, with their times: another one after an installation."""
+    return tuple((folder, os.stat(folder).st_mtime_ns) for folder in sys.path if os.path.isdir(folder))
+
+
+@lru_cache(maxsize=1)
+def _installed(site_stamps: tuple[tuple[str, int], ...]) -> "_Installed":
+    """Return what is installed, from folders that have not changed since."""
+    return _Installed()
 
 
 class _Installed:

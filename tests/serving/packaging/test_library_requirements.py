@@ -1,8 +1,10 @@
+import shutil
 from importlib.metadata import version
 
 import pytest
 
 from mlnb.errors import MissingExtra, UsageError
+from mlnb.serving.packaging import library_requirements
 from mlnb.serving.packaging.library_requirements import (
     check_shipping,
     imported_versions,
@@ -36,6 +38,23 @@ def test_members_of_an_ensemble_bring_theirs_and_a_project_its_own(tmp_path):
 def test_imported_libraries_are_separate_from_their_dependencies():
     versions = imported_versions(pin(["lightgbm", "numpy"]))
     assert versions == {name: version(name) for name in ("lightgbm", "numpy")}
+
+
+def test_metadata_is_read_once_and_again_after_an_installation(tmp_path, monkeypatch):
+    def install(release):
+        shutil.rmtree(tmp_path / "site", ignore_errors=True)
+        folder = tmp_path / "site" / f"tinylib-{release}.dist-info"
+        folder.mkdir(parents=True)
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: tinylib\nVersion: {release}\n")
+
+    install("1.0")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    assert "tinylib==1.0" in pin(["tinylib"])
+    with monkeypatch.context() as patched:
+        patched.setattr(library_requirements, "metadata", None)  # not called
+        assert "tinylib==1.0" in pin(["tinylib"])
+    install("2.0")
+    assert "tinylib==2.0" in pin(["tinylib"])
 
 
 def test_a_log_is_shipped_only_with_what_that_takes():
