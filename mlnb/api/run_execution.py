@@ -51,8 +51,10 @@ def run_plans(
     from mlnb.engine.interrupts import on_next_interrupt
     from mlnb.engine.pipeline import Pipeline
     from mlnb.engine.project_lock import use_project
+    from mlnb.reports.report_preparation import ReportPreparation
 
-    dispatch = EventDispatcher(listeners)
+    preparation = ReportPreparation()
+    dispatch = EventDispatcher([*listeners, preparation] if report else listeners)
     group: str | None = None
     pipelines: list[Pipeline] = []
     writing = threading.Event()
@@ -61,7 +63,7 @@ def run_plans(
             stack.callback(getattr(listener, "close", lambda: None))
         stack.enter_context(use_project(project))
         executor = open_executor(project, workers)
-        with contextlib.closing(executor):
+        with contextlib.closing(executor), contextlib.closing(preparation):
             for plan in plans:
                 options = run_options(project, request, plan, command, group)
                 pipeline = Pipeline(plan.planner, executor, dispatch, options, workers)

@@ -1,0 +1,32 @@
+"""Prepares the report of a run while its stages run: most of its time is to mark the syntax of their code."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from mlnb.engine.events import Event, StageFinished, StageReused
+
+
+class ReportPreparation:
+    """Reads the executed notebook of each stage that has ended, in a thread, as the report will."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="report")
+
+    def __call__(self, event: Event) -> None:
+        """Queue the notebook of a stage; returns at once."""
+        if isinstance(event, StageFinished | StageReused):
+            notebook = event.run.notebook_file(event.stage)
+            if notebook is not None:
+                self._pool.submit(_prepare, notebook)
+
+    def close(self) -> None:
+        """Drop what is queued."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _prepare(notebook: Path) -> None:
+    """Import what writes the report, and highlight the code of a notebook."""
+    import mlnb.reports.run_report  # noqa: F401 -- in this thread, as it takes a fifth of a second
+    from mlnb.reports.notebook_pages import read_cells
+
+    read_cells(notebook)
