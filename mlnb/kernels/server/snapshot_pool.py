@@ -22,6 +22,7 @@ from mlnb.kernels.protocol.messages import (
 from mlnb.kernels.protocol.wire import FrameSocket, send_request
 
 EXACT_INTERVAL = 1.0  # seconds between two exact measurements of memory
+EXACT_SHARE = 0.02  # of the time that exact measurements may take, as the system walks all pages of each process
 ROUGH_INTERVAL = 0.5  # seconds between two estimates of memory while nothing happens
 RESTORE_SECONDS = 5.0  # in which a snapshot forks a kernel
 MAX_SNAPSHOTS = 64  # however small they are
@@ -47,7 +48,8 @@ class SnapshotPool:
 
     def __init__(self) -> None:
         self.snapshots: list[Snapshot] = []
-        self._measured = 0.0
+        self._measured = 0.0  # time.monotonic() of the last exact measurement
+        self._rare_interval = EXACT_INTERVAL  # seconds between two of them, while little memory can be affected
 
     def add(self, connection: socket.socket, info: SnapshotInfo, used: float | None = None) -> None:
         """Keep the process at the other end; it replaces one with the same snapshot id."""
@@ -107,12 +109,19 @@ class SnapshotPool:
         now = time.time()
         self.end([one for one in self.snapshots if one.expires <= now])
         self.end(self.snapshots[:-MAX_SNAPSHOTS])
-        if not self.snapshots or sum(anonymous_memory(one.pid) for one in self.snapshots) <= self._max_bytes():
+        used = [anonymous_memory(one.pid) for one in self.snapshots]
+        if sum(used) <= (limit := self._max_bytes() if self.snapshots else 0):
             return
-        if time.monotonic() - self._measured >= EXACT_INTERVAL:
-            self._measured = time.monotonic()
-            while self.snapshots and self.memory(kernels) > self._max_bytes():
-                self.end(self.snapshots[:1])
+        shared = anonymous_memory(os.getpid())
+        # Most of a small process is this process's memory: it can exceed the limit by that much until it is measured.
+        interval = EXACT_INTERVAL if sum(max(0, one - shared) for one in used) > limit else self._rare_interval
+        start = time.monotonic()
+        if start - self._measured < interval:
+            return
+        while self.snapshots and self.memory(kernels) > self._max_bytes():
+            self.end(self.snapshots[:1])
+        self._measured = time.monotonic()
+        self._rare_interval = max(EXACT_INTERVAL, (self._measured - start) / EXACT_SHARE)
 
     def _max_bytes(self) -> float:
         return self.snapshots[-1].info.max_bytes

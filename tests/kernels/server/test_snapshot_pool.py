@@ -129,6 +129,28 @@ def test_the_oldest_is_evicted_above_the_memory_limit(
     assert [one.info.id for one in pool.snapshots] == ["new"] and pool.memory() == 100
 
 
+@pytest.mark.parametrize(("own_memory", "seconds"), [(40, 10.0), (400, 1.0)])
+def test_memory_is_measured_rarely_while_little_can_be_affected(
+    pool: SnapshotPool, waiting: Waiting, monkeypatch: pytest.MonkeyPatch, own_memory: int, seconds: float
+) -> None:
+    now, measured = [100.0], list[float]()
+
+    def memory_share(pid: int) -> tuple[int, int]:
+        measured.append(now[0])
+        now[0] += 0.1  # seconds for each of the two processes
+        return 0, 0
+
+    monkeypatch.setattr(snapshot_pool.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(snapshot_pool, "anonymous_memory", lambda pid: 200 + own_memory * (pid != os.getpid()))
+    monkeypatch.setattr(snapshot_pool, "memory_share", memory_share)
+    add(pool, waiting, max_bytes=100.0)
+    for _ in range(130):
+        pool.evict(0)
+        now[0] += 0.1
+    first, second = measured[0], measured[2]
+    assert second - first == pytest.approx(seconds + 0.2, abs=0.15)
+
+
 def test_the_status_describes_a_snapshot(pool: SnapshotPool, waiting: Waiting) -> None:
     snapshot = add(pool, waiting)
     (status,) = pool.status()
