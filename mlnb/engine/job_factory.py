@@ -12,10 +12,10 @@ from mlnb.engine.stage_files import (
     ProgressNote,
     StageInputs,
     StageReport,
+    WatchedRecord,
     inputs_path,
     progress_path,
     read_error,
-    read_record,
     report_path,
     write_record,
 )
@@ -38,6 +38,8 @@ class JobFactory:
         self.values = values
         self.secrets = secrets
         self.folder = run.folder / "stages"
+        self._reports: dict[str, WatchedRecord[StageReport]] = {}
+        self._progress: dict[str, WatchedRecord[ProgressNote]] = {}
 
     def job(self, stage: StageNotebook, attempt: str) -> Job:
         """Return the job that executes a stage's notebook."""
@@ -91,7 +93,9 @@ class JobFactory:
 
     def report(self, stage: str, attempt: str) -> StageReport | None:
         """Return what a stage has reported in this attempt; None before its first report."""
-        report = read_record(StageReport, report_path(self.folder, stage))
+        if stage not in self._reports:
+            self._reports[stage] = WatchedRecord(StageReport, report_path(self.folder, stage))
+        report = self._reports[stage].read()
         return report if report is not None and report.attempt == attempt else None
 
     def error(self, stage: str, attempt: str) -> ErrorNote | None:
@@ -100,7 +104,9 @@ class JobFactory:
 
     def progress(self, stage: str) -> ProgressNote | None:
         """Return how far a stage is; None before its first report."""
-        return read_record(ProgressNote, progress_path(self.folder, stage))
+        if stage not in self._progress:
+            self._progress[stage] = WatchedRecord(ProgressNote, progress_path(self.folder, stage))
+        return self._progress[stage].read()
 
     def _parameters(self, stage: str) -> dict[str, Any]:
         return {name: value.value for name, value in self.values[stage].items()}

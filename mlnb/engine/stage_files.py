@@ -6,9 +6,10 @@ the files of different attempts: it is in the environment of the notebook's kern
 follow a run by `<stage>.cell.json` and `<stage>.progress.json`, which have the cell and the progress of a stage.
 """
 
+import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic
 
 from msgspec import field
 
@@ -158,6 +159,34 @@ def read_record(kind: type[R], path: Path) -> R | None:
         return decode(kind, path.read_bytes(), str(path))
     except (FileNotFoundError, NotADirectoryError, SchemaError):
         return None
+
+
+class WatchedRecord(Generic[R]):
+    """The record in a file that another process replaces; it is read again only when the file has changed.
+
+    Args:
+        kind: class of the record.
+        path: the file.
+    """
+
+    def __init__(self, kind: type[R], path: Path) -> None:
+        self._kind = kind
+        self._path = path
+        self._name = str(path)
+        self._signature: tuple[int, int, int] | None = None
+        self._record: R | None = None
+
+    def read(self) -> R | None:
+        """Return the record; None when the file is missing, incomplete or of another schema."""
+        try:
+            status = os.stat(self._name)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        signature = (status.st_ino, status.st_mtime_ns, status.st_size)
+        if signature != self._signature:
+            self._record = read_record(self._kind, self._path)
+            self._signature = signature
+        return self._record
 
 
 def write_record(path: Path, record: Record) -> None:

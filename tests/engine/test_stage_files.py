@@ -10,6 +10,7 @@ from mlnb.engine.stage_files import (
     CellNote,
     StageInputs,
     StageReport,
+    WatchedRecord,
     cell_path,
     error_path,
     inputs_path,
@@ -42,6 +43,23 @@ def test_missing_incomplete_and_other_files_are_none(tmp_path: Path, data: bytes
     if data is not None:
         report_path(tmp_path, "tune").write_bytes(data)
     assert read_record(StageReport, report_path(tmp_path, "tune")) is None
+
+
+def test_a_watched_record_is_read_once_for_each_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, read = report_path(tmp_path, "tune"), []
+    original = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda self: read.append(self.name) or original(self))
+    watched = WatchedRecord(StageReport, path)
+    assert watched.read() is None and not read
+    for attempt in ("1", "2"):
+        write_record(path, StageReport(attempt=attempt))
+        for _ in range(3):
+            assert watched.read() == StageReport(attempt=attempt)
+        assert len(read) == int(attempt)
+    path.write_bytes(b"{")
+    assert watched.read() is None
+    path.unlink()
+    assert watched.read() is None
 
 
 @pytest.mark.parametrize("error", [GateFailed, UnknownRun, None])
