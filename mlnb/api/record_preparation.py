@@ -1,4 +1,4 @@
-"""Prepares the report of a run while its stages run: most of its time is to mark the syntax of their code."""
+"""Prepares what follows a run, report and registration, while its stages run: imports, and the syntax of their code."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -6,11 +6,11 @@ from pathlib import Path
 from mlnb.engine.events import Event, StageFinished, StageReused
 
 
-class ReportPreparation:
+class RecordPreparation:
     """Reads the executed notebook of each stage that has ended, in a thread, as the report will."""
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="report")
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="record")
 
     def __call__(self, event: Event) -> None:
         """Queue the notebook of a stage; returns at once."""
@@ -25,8 +25,9 @@ class ReportPreparation:
 
 
 def _prepare(notebook: Path) -> None:
-    """Import what writes the report, and highlight the code of a notebook."""
-    import mlnb.reports.run_report  # noqa: F401 -- in this thread, as it takes a fifth of a second
+    """Import what writes the report and registers the model, and highlight the code of a notebook."""
+    import mlnb.registry.registry
+    import mlnb.reports.run_report  # noqa: F401 -- in this thread, as both take half a second
     from mlnb.reports.notebook_pages import read_cells
 
     read_cells(notebook)

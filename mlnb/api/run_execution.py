@@ -46,14 +46,14 @@ def run_plans(
         workers: Number of stages that run at once.
         report: Whether to write the HTML report of each run.
     """
+    from mlnb.api.record_preparation import RecordPreparation
     from mlnb.api.run_executors import open_executor
     from mlnb.engine.events import EventDispatcher
     from mlnb.engine.interrupts import on_next_interrupt
     from mlnb.engine.pipeline import Pipeline
     from mlnb.engine.project_lock import use_project
-    from mlnb.reports.report_preparation import ReportPreparation
 
-    preparation = ReportPreparation()
+    preparation = RecordPreparation()
     dispatch = EventDispatcher([*listeners, preparation] if report else listeners)
     group: str | None = None
     pipelines: list[Pipeline] = []

@@ -1,15 +1,15 @@
-"""The report of a run is prepared while its stages run."""
+"""What follows a run is prepared while its stages run."""
 
 import contextlib
 import json
 
 from waiting import wait_for
 
+from mlnb.api.record_preparation import RecordPreparation
 from mlnb.engine.events import StageFinished, StageReused, StageStarted
 from mlnb.engine.run_records import StageRecord
 from mlnb.engine.runs import create_run
 from mlnb.reports.notebook_pages import highlighted
-from mlnb.reports.report_preparation import ReportPreparation
 
 
 def test_code_of_stages_that_have_ended_is_highlighted_ahead(tmp_path, example):
@@ -22,7 +22,7 @@ def test_code_of_stages_that_have_ended_is_highlighted_ahead(tmp_path, example):
             (run.folder / "notebooks").mkdir(exist_ok=True)
             (run.folder / f"notebooks/{name}.ipynb").write_text(json.dumps({"cells": [cell]}))
     highlighted.cache_clear()
-    with contextlib.closing(ReportPreparation()) as preparation:
+    with contextlib.closing(RecordPreparation()) as preparation:
         preparation(StageStarted(run, "started", ""))
         preparation(StageFinished(run, "missing"))
         preparation(StageReused(run, "reused"))
