@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import toys
 
+from mlnb.engine.run_processes import process_start
 from mlnb.engine.run_records import RunState, StageState
-from mlnb.engine.runs import list_runs, process_start
+from mlnb.engine.runs import list_runs
 from mlnb.engine.stage_files import CellNote, write_cell
 from mlnb.errors import MlnbError, ProjectError, UnknownRun, UsageError
 from mlnb.lab.panel_service import PanelService
