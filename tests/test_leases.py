@@ -14,9 +14,9 @@ from mlnb.leases import Leases
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[sa.Engine]:
-    made = sa.create_engine(f"sqlite:///{tmp_path}/leases.db", poolclass=sa.NullPool)
-    yield made
-    made.dispose()
+    created = sa.create_engine(f"sqlite:///{tmp_path}/leases.db", poolclass=sa.NullPool)
+    yield created
+    created.dispose()
 
 
 def test_one_process_at_a_time_holds_a_name(engine: sa.Engine) -> None:
