@@ -40,11 +40,13 @@ LIMITS = {
     "overhead of a stage": 1.0,
     "kill in tune, beyond": 10.0,
     "kill in a stage, beyond": 10.0,
+    "killed clone, noticed after": 12.0,
+    "killed clone, beyond": 12.0,
     "link down, again after": 45.0,
     "stopped, again after": 45.0,
     "no remote, ms": 5.0,
 }
-PARTS = ["overhead", "search", "kill", "link", "stop"]
+PARTS = ["overhead", "search", "clones", "kill", "link", "stop"]
 SEARCH = ["--upto", "tune", "--profile", "smoke", "-p", "tune.trials", str(TRIALS), "-p", "tune.seconds", "0"]
 
 
@@ -207,6 +209,49 @@ def lost(folder: Path, name: str, machines: list[Machine], remote: Mapping[str, 
     return seconds
 
 
+def clones(folder: Path, machines: list[Machine], remote: Mapping[str, str], url: str) -> dict[str, float]:
+    """Run one pipeline in a clone on each machine at once, then kill one; return the seconds until it is noticed.
+
+    With a shared database each stage runs once. The stage of the clone that was killed runs in the other one.
+    """
+    body = f"import time\ntime.sleep({SLEEP})\nstage.save('out', start)"
+    slow = toys.stage("slow", body, [], {"out": "a number"}, "start: int = 0  # a number [0..]")
+    after = toys.stage("after", "stage.save('end', stage.load('out') + 1)", ["out"], {"end": "a number"})
+    roots = [toys.project(folder / f"clone{n}", {"10_slow": slow, "20_after": after}) for n in (1, 2)]
+    env = {**remote, "MLNB_EXECUTOR": "local", "MLNB_DATABASE": url, "PYTHONPATH": str(ROOT)}
+
+    def start(number: int, *arguments: str) -> "subprocess.Popen[str]":
+        words = [*machines[number].prefix, *MLNB, *arguments]
+        return subprocess.Popen(words, cwd=roots[number], env={**os.environ, **env}, stdout=subprocess.PIPE, text=True)
+
+    for process in [start(number, "run", "--no-report") for number in (0, 1)]:
+        text = process.communicate()[0]
+        assert process.returncode == 0, text
+    records = [toys.record(root)["stages"] for root in roots]
+    for name in ("slow", "after"):
+        states = sorted(record[name]["state"] for record in records)
+        assert states == ["finished", "reused"], f"{name} is {' and '.join(states)}, expected to run once"
+    killed = start(0, "run", "--no-report", "--json", "-p", "slow.start", "1")
+    assert killed.stdout is not None
+    next(line for line in killed.stdout if '"cell_started"' in line and '"Work"' in line)
+    second = start(1, "run", "--no-report", "-p", "slow.start", "1")
+    time.sleep(SLEEP / 2)
+    killed.kill()
+    begin, noticed = time.perf_counter(), 0.0
+    killed.communicate()
+    while not noticed:
+        listed = json.loads(start(1, "runs", "--json").communicate()[0])
+        states = {run["machine"]: run["state"] for run in listed if run["machine"]}
+        assert len(states) == 1, f"found {states}, expected the run of one other machine"
+        noticed = time.perf_counter() - begin if "killed" in states.values() else 0.0
+    second.communicate()
+    seconds = time.perf_counter() - begin - SLEEP
+    assert second.returncode == 0 and toys.record(roots[1])["stages"]["slow"]["state"] == "finished"
+    print(f"two clones at once: each stage ran once; a killed one is shown as killed after {noticed:.1f} s, and its")
+    print(f"stage has run in the other clone {seconds:.1f} s beyond the stage itself")
+    return {"killed clone, noticed after": noticed, "killed clone, beyond": seconds}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--base", type=Path, help="another checkout, to compare the command without a remote with")
@@ -240,6 +285,8 @@ def main() -> int:
             figures |= overhead(folder, machines, remote)
         if "search" in args.only:
             figures |= search(folder, machines, remote, stack.enter_context(database(host)))
+        if "clones" in args.only:
+            figures |= clones(folder, machines, remote, stack.enter_context(database(host)))
         if "kill" in args.only:
             figures["kill in a stage, beyond"] = lost(folder, "kill", machines, remote, server)
         if "link" in args.only and spaces:

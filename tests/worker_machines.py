@@ -38,6 +38,7 @@ class Machine:
             run(f"ip link set {self.link} master {BRIDGE} up")
             for command in (f"addr add {NETWORK}.{number + 1}/24 dev eth0", "link set eth0 up", "link set lo up"):
                 run(f"ip netns exec {name} ip {command}")
+        self.prefix = ["ip", "netns", "exec", name] if spaces else []  # of a command on this machine
         self.worker: subprocess.Popen[bytes] | None = None
 
     def join(self) -> None:
@@ -45,7 +46,7 @@ class Machine:
         home = str(self._folder)
         before = self.joined()
         script = f"mount -t tmpfs tmpfs {home} && exec {' '.join(MLNB)} worker --on {self.url}"
-        inside = ["ip", "netns", "exec", self.name, "unshare", "--mount", "sh", "-c", script]
+        inside = [*self.prefix, "unshare", "--mount", "sh", "-c", script]
         command = inside if self._spaces else [*MLNB, "worker", "--on", self.url]
         variables = {**os.environ, "HOME": home, "XDG_CACHE_HOME": f"{home}/cache", "MLNB_ACTOR": self.name}
         with self.log.open("ab") as log:

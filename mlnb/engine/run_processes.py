@@ -9,7 +9,7 @@ from mlnb.engine.run_records import RunRecord
 
 def is_alive(project: Project, record: RunRecord) -> bool:
     """Return whether the process of a run lives; without a shared database, that of another machine counts as gone."""
-    if _is_here(record):
+    if is_local(record):
         return True
     lease = run_lease(record.id)
     return project.database is not None and lease in project.database.living(lease)
@@ -20,7 +20,8 @@ def run_lease(run: str) -> str:
     return f"run/{run}"
 
 
-def _is_here(record: RunRecord) -> bool:
+def is_local(record: RunRecord) -> bool:
+    """Return whether the process of a run lives on this machine."""
     try:
         os.kill(record.pid, 0)
     except (ProcessLookupError, OverflowError):

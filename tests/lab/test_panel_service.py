@@ -211,6 +211,15 @@ def test_a_run_of_another_process_is_stopped(service, monkeypatch, words, number
     assert sent[-1] == (process.pid, number)
 
 
+def test_a_run_of_another_machine_is_not_stopped_here(service, monkeypatch):
+    run = list_runs(service.view.project)[0]
+    run.update(state=RunState.RUNNING, pid=os.getppid(), pid_started="of another machine")
+    run.save()
+    monkeypatch.setattr("mlnb.engine.runs.is_alive", lambda project, record: True)  # it has a lease
+    with pytest.raises(UsageError, match="on another machine; stop it there"):
+        service.stop({})
+
+
 def test_a_command_that_fails_without_a_run_shows_its_output(service, monkeypatch, tmp_path):
     program = Path(tmp_path, "python")
     program.write_text("#!/bin/sh\necho 'mlnb run: the disk is full.' >&2; exit 6\n")
