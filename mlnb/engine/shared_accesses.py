@@ -3,6 +3,7 @@
 The files of the store (`mlnb.engine.test_set_access`) stay what is counted; the database makes them equal everywhere.
 """
 
+import sys
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -31,6 +32,7 @@ ROWS = sa.Table(
     sa.Column("digest", sa.String(64), primary_key=True),
     sa.Column("hashes", sa.LargeBinary, nullable=False),  # little-endian, 8 bytes a row
 )
+SIZE = sa.func.octet_length(ROWS.c.hashes).label("size")
 
 
 def exchange_accesses(database: "SharedDatabase", root: "Path") -> None:
@@ -51,25 +53,31 @@ def exchange_accesses(database: "SharedDatabase", root: "Path") -> None:
     add_accesses(root, database.use(exchange, set()))
 
 
-def exchange_rows(database: "SharedDatabase", root: "Path") -> None:
-    """Do the same with the hashes of the rows of each test set that was accessed.
+def exchange_rows(database: "SharedDatabase", root: "Path") -> bool:
+    """Do the same with the hashes of the rows of each test set that was accessed; return whether they were exchanged.
+
+    Hashes are only ever removed, when rows are erased: where both sides have some, the shorter ones replace the others.
 
     Args:
         database: The database.
         root: Folder of the store.
     """
-    here = {access.digest: rows_path(root, access.digest) for access in read_accesses(root)}
-    missing = [digest for digest, path in here.items() if not path.exists()]
+    paths = {access.digest: rows_path(root, access.digest) for access in read_accesses(root)}
+    sizes = {digest: path.stat().st_size for digest, path in paths.items() if path.exists()}
 
-    def exchange(connection: sa.Connection) -> dict[str, bytes]:
-        shared = set(connection.scalars(sa.select(ROWS.c.digest)))
-        for digest, path in here.items():
-            if digest not in shared and digest not in missing and path.stat().st_size <= ROWS_BYTES:
-                row = {"digest": digest, "hashes": path.read_bytes()}
-                connection.execute(insert(ROWS).on_conflict_do_nothing(), row)
-        pulled = sa.select(ROWS).where(ROWS.c.digest.in_(missing))
-        return {digest: bytes(hashes) for digest, hashes in connection.execute(pulled)} if missing else {}
+    def exchange(connection: sa.Connection) -> dict[str, bytes] | None:
+        shared = {row.digest: row.size for row in connection.execute(sa.select(ROWS.c.digest, SIZE))}
+        for digest, size in sizes.items():
+            if size < shared.get(digest, ROWS_BYTES + 1):
+                hashes = paths[digest].read_bytes()
+                statement = insert(ROWS).values(digest=digest, hashes=hashes)
+                update = statement.on_conflict_do_update(index_elements=["digest"], set_={"hashes": hashes})
+                connection.execute(update)
+        lacking = [digest for digest in paths if digest in shared and shared[digest] < sizes.get(digest, sys.maxsize)]
+        pulled = connection.execute(sa.select(ROWS).where(ROWS.c.digest.in_(lacking))) if lacking else ()
+        return {row.digest: bytes(row.hashes) for row in pulled}
 
-    nothing: dict[str, bytes] = {}
-    for digest, hashes in database.use(exchange, nothing).items():
-        write_whole(here[digest], hashes, PRIVATE)
+    received = database.use(exchange, None)
+    for digest, hashes in (received or {}).items():
+        write_whole(paths[digest], hashes, PRIVATE)
+    return received is not None

@@ -66,6 +66,8 @@ class SharedDatabase:
             self._engine = sa.create_engine(
                 f"postgresql+psycopg://{rest}", poolclass=sa.NullPool, connect_args=CONNECTION
             )
+        except ImportError as error:  # psycopg without its library
+            raise MissingExtra(f"The driver of the setting `database` cannot be loaded: {error}.") from error
         except (SQLAlchemyError, ValueError) as error:
             raise SettingsError(f"The setting `database` is {self.url!r}, which is no URL: {error}.") from None
         self._leases = Leases(self._engine)

@@ -24,8 +24,17 @@ from mlnb.engine.runs import create_run, open_run
 from mlnb.engine.shared_accesses import exchange_accesses, exchange_rows
 from mlnb.engine.shared_database import SharedDatabase
 from mlnb.engine.stage_locks import SHARED_POLL, StageLocks
-from mlnb.engine.test_set_access import Access, count_accesses, count_opened, read_accesses, record_access, record_rows
-from mlnb.errors import DatabaseWarning, MissingExtra, SettingsError
+from mlnb.engine.test_set_access import (
+    Access,
+    count_accesses,
+    count_opened,
+    read_accesses,
+    record_access,
+    record_rows,
+    rows_path,
+)
+from mlnb.erasure import erasure_journal
+from mlnb.errors import DatabaseWarning, MissingExtra, ProjectError, SettingsError
 from mlnb.leases import Leases
 from mlnb.settings import ProjectSettings
 
@@ -223,7 +232,9 @@ def test_accesses_to_test_sets_are_counted_together(url: str, tmp_path: Path) ->
     assert count_accesses(root / ".mlnb", digest) == 2  # no remote store, and one of another machine
 
 
-def test_rows_of_the_test_sets_of_other_machines_are_recognized(url: str, tmp_path: Path) -> None:
+def test_rows_of_the_test_sets_of_other_machines_are_recognized(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ana, bob = project(tmp_path / "ana"), project(tmp_path / "bob")
     table = pd.DataFrame({"x": range(50)})
     record_access(ana.store_root, Access("d" * 64, "run-1", "key"))
@@ -235,3 +246,13 @@ def test_rows_of_the_test_sets_of_other_machines_are_recognized(url: str, tmp_pa
     assert read_accesses(ana.store_root) == read_accesses(bob.store_root) and len(read_accesses(bob.store_root)) == 2
     opened = count_opened(bob.store, [table[:20]], Access("", "run-2", "other"), ())
     assert opened == [(20, 0, 0)]
+
+    record_path = rows_path(ana.store_root, "d" * 64)
+    record_path.write_bytes(record_path.read_bytes()[:-80])  # ten rows are erased
+    assert exchange_rows(SharedDatabase(url), ana.store_root) and exchange_rows(SharedDatabase(url), bob.store_root)
+    assert rows_path(bob.store_root, "d" * 64).stat().st_size == 40 * 8
+    monkeypatch.setenv("MLNB_DATABASE", "postgresql://127.0.0.1:1/shared")
+    with pytest.warns(DatabaseWarning), pytest.raises(ProjectError, match=r"hashes of them still.*mlnb erase --resume"):
+        erasure_journal._erase_shared(project(tmp_path / "ana"))
+    monkeypatch.delenv("MLNB_DATABASE")
+    erasure_journal._erase_shared(project(tmp_path / "bob"))
