@@ -120,8 +120,8 @@ def search(folder: Path, machines: list[Machine], remote: Mapping[str, str], sto
             machines[0].send(signal.SIGKILL)
 
     follow(roots["killed"], [*data, *SEARCH, "-p", "tune.storage", storage, "-p", "tune.workers", "1"], remote, kill)
-    expected, found = (outputs(roots[name]) for name in ("alone", "killed"))
-    wrong = [artifact for artifact, digest in found.items() if digest != expected[artifact]]
+    expected, result = (outputs(roots[name]) for name in ("alone", "killed"))
+    wrong = [artifact for artifact, digest in result.items() if digest != expected[artifact]]
     assert killed and not wrong, f"killed {len(killed)}, other digests of {', '.join(wrong)}"
     opened = optuna.storages.RDBStorage(storage)
     (name,) = optuna.get_all_study_names(opened)

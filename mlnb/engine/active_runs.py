@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from mlnb.codec import decode, encode, replace
+from mlnb.engine.confined_names import is_plain_name
 from mlnb.engine.events import CellStarted, Event, RunFinished, StageProgress
 from mlnb.engine.project import Project
 from mlnb.engine.run_processes import run_lease
@@ -107,6 +108,6 @@ def list_active(project: Project, database: SharedDatabase) -> list[ActiveRun]:
             continue
         ordered = replace(record, stages={name: record.stages[name] for name in record.order if name in record.stages})
         run = Run(project, project.runs / record.id, ordered)
-        if not run.folder.exists():
+        if is_plain_name(record.id) and not run.folder.exists():
             active.append(ActiveRun(run, host, person))
     return sorted(active, key=lambda each: each.run.record.started, reverse=True)

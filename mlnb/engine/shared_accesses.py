@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from mlnb.engine.confined_names import is_plain_name
 from mlnb.engine.files import PRIVATE, write_whole
 from mlnb.engine.shared_database import METADATA
 from mlnb.engine.test_set_access import Access, add_accesses, read_accesses, rows_path
@@ -45,7 +46,8 @@ def exchange_accesses(database: "SharedDatabase", root: "Path") -> None:
     own = set(read_accesses(root))
 
     def exchange(connection: sa.Connection) -> set[Access]:
-        shared = {Access(*row) for row in connection.execute(sa.select(ACCESSES))}
+        rows = connection.execute(sa.select(ACCESSES))
+        shared = {Access(*row) for row in rows if is_plain_name(row.digest) and is_plain_name(row.reader)}
         if missing := [access._asdict() for access in sorted(own - shared)]:
             connection.execute(insert(ACCESSES).on_conflict_do_nothing(), missing)
         return shared

@@ -72,7 +72,7 @@ class SharedDatabase:
             raise SettingsError(f"The setting `database` is {self.url!r}, which is no URL: {error}.") from None
         self._leases = Leases(self._engine)
         self._lock = threading.Lock()
-        self._ready = False
+        self._tables = 0  # that are there
         self._retry_at = 0.0
         self._warned = False
 
@@ -85,9 +85,9 @@ class SharedDatabase:
         """
 
         def prepared() -> T:
-            if not self._ready:
+            if self._tables != len(METADATA.tables):  # modules that were imported since have added theirs
                 create_tables(self._engine, METADATA)
-                self._ready = True
+                self._tables = len(METADATA.tables)
             with self._engine.begin() as connection:
                 return action(connection)
 

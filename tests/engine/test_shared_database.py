@@ -21,7 +21,7 @@ from mlnb.engine.project import Project
 from mlnb.engine.run_processes import run_lease
 from mlnb.engine.run_records import RunState
 from mlnb.engine.runs import create_run, open_run
-from mlnb.engine.shared_accesses import exchange_accesses, exchange_rows
+from mlnb.engine.shared_accesses import ACCESSES, exchange_accesses, exchange_rows
 from mlnb.engine.shared_database import SharedDatabase
 from mlnb.engine.stage_locks import SHARED_POLL, StageLocks
 from mlnb.engine.test_set_access import (
@@ -39,6 +39,10 @@ from mlnb.leases import Leases
 from mlnb.settings import ProjectSettings
 
 
+def engine(url: str) -> sa.Engine:
+    return sa.create_engine(url.replace("postgresql", "postgresql+psycopg"), poolclass=sa.NullPool)
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     with run_postgresql() as (url, _):
@@ -48,8 +52,7 @@ def server() -> Iterator[str]:
 @pytest.fixture
 def url(server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """The URL of an empty database, which is the setting."""
-    engine = sa.create_engine(server.replace("postgresql", "postgresql+psycopg"), poolclass=sa.NullPool)
-    with engine.begin() as connection:
+    with engine(server).begin() as connection:
         connection.exec_driver_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     monkeypatch.setenv("MLNB_DATABASE", server)
     return server
@@ -98,7 +101,7 @@ def test_a_stage_that_another_machine_runs_is_awaited_and_pulled(
         for name in entries:
             del clones.objects[name]
         bob = clones.clone("bob")
-        ana = Leases(sa.create_engine(url.replace("postgresql", "postgresql+psycopg"), poolclass=sa.NullPool))
+        ana = Leases(engine(url))
         name = f"stage/{locks(Project.find(bob))._scope()}/{key}"
         assert ana.take(name)
 
@@ -122,7 +125,7 @@ def test_a_run_waits_for_no_lost_machine_and_pushes_before_it_releases(
     with shared_clones(tmp_path, monkeypatch) as clones:
         ana = clones.clone("ana")
         own = Project.find(ana)
-        other = Leases(sa.create_engine(url.replace("postgresql", "postgresql+psycopg"), poolclass=sa.NullPool))
+        other = Leases(engine(url))
         database, names, seen = own.database, list[str](), list[int]()
         assert database is not None
         take, release = SharedDatabase.take, SharedDatabase.release
@@ -243,6 +246,10 @@ def test_rows_of_the_test_sets_of_other_machines_are_recognized(
     for own in (ana, bob, ana):
         exchange_accesses(SharedDatabase(url), own.store_root)
         exchange_rows(SharedDatabase(url), own.store_root)
+    with engine(url).begin() as connection:
+        connection.execute(sa.insert(ACCESSES).values(digest="../../keys", reader="forged", purpose=""))
+    exchange_accesses(SharedDatabase(url), bob.store_root)
+    assert not list(tmp_path.rglob("forged"))
     assert read_accesses(ana.store_root) == read_accesses(bob.store_root) and len(read_accesses(bob.store_root)) == 2
     opened = count_opened(bob.store, [table[:20]], Access("", "run-2", "other"), ())
     assert opened == [(20, 0, 0)]
