@@ -51,6 +51,7 @@ class ActiveRuns:
         self._database = database
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="active-runs")
         self._latest: dict[str, Future[None]] = {}
+        self._leased: set[str] = set()
 
     def __call__(self, event: Event) -> None:
         """Write the record of the event's run; a record that has not been written yet is replaced by a newer one."""
@@ -67,8 +68,8 @@ class ActiveRuns:
 
     def _write(self, record: RunRecord, ended: bool) -> None:
         lease = run_lease(record.id)
-        if not ended:
-            self._database.take(lease)
+        if not ended and lease not in self._leased and self._database.take(lease):
+            self._leased.add(lease)
         done = record.state in (RunState.FINISHED, RunState.FAILED)
         self._database.use(lambda connection: _delete(connection, record) if done else _put(connection, record), None)
         if ended:

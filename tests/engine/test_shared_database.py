@@ -213,14 +213,14 @@ def test_a_run_is_listed_while_it_runs_and_no_stage_waits_for_that(
 
     def looking(self, job, on_cell):
         outcome = execute(self, job, on_cell)
-        if job.stage == "total":
+        if job.stage == "double":
             active = list_active(bob, SharedDatabase(url))
             seen.extend(f"{each.run.state} {each.run.stages['number'].state} {each.person}" for each in active)
         return outcome
 
     monkeypatch.setattr(InProcess, "execute", looking)
     monkeypatch.setenv("MLNB_ACTOR", "ana")
-    mlnb_in_process(toys.chain(tmp_path / "ana"), "run", "--no-report")
+    mlnb_in_process(toys.chain(tmp_path / "ana"), "run", "--no-report", "--upto", "double")
     assert seen == ["running finished ana"] and list_active(bob, SharedDatabase(url)) == []
     assert SharedDatabase(url).living("") == {}
 
