@@ -18,7 +18,7 @@ from mlnb.errors import DatabaseWarning, MissingExtra, SettingsError
 from mlnb.leases import Leases, create_tables
 from mlnb.url_passwords import expand_url, mask_passwords
 
-CONNECT_SECONDS = 5
+CONNECT_SECONDS = 3  # of one attempt; there is a second one without encryption
 RETRY_SECONDS = 60.0  # after which a database that could not be reached is tried again
 METADATA = sa.MetaData()
 T = TypeVar("T")

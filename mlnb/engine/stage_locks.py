@@ -84,7 +84,7 @@ class StageLocks:
             remote.wait()
             database.release(name)
 
-        threading.Thread(target=release, name="release of a lock").start()
+        threading.Thread(target=release, name="release of a lock", daemon=True).start()  # Ctrl-C does not wait for it
 
     def _scope(self) -> str:
         """Return what names the results that the machines share."""
