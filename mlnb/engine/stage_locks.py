@@ -4,7 +4,9 @@ The lease is named by where results are shared: the remote store that this machi
 store, which several machines may mount. Machines that share no results do not wait for each other.
 """
 
+import platform
 import secrets
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -90,7 +92,8 @@ class StageLocks:
         """Return what names the results that the machines share."""
         remote = self._store.remote
         if remote is not None and remote.writable and not remote.down:
-            return digest_bytes(remote.url.encode())[:16]
+            kind = f"{remote.url} {sys.platform} {platform.machine()}"  # those of other platforms are not used
+            return digest_bytes(kind.encode())[:16]
         path = self._store.root / "store-id"
         if not path.exists():
             write_whole(path, secrets.token_hex(8).encode(), PRIVATE)
