@@ -40,7 +40,7 @@ class Leases:
     """The leases that this process holds in a database, renewed by a thread while there are any; used by threads.
 
     Attributes:
-        holder: Name of this holder: host, process id and a random part.
+        holder: Name of this holder: host, process id and a random part, with colons between them.
     """
 
     def __init__(self, engine: sa.Engine) -> None:

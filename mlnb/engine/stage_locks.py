@@ -28,11 +28,13 @@ class StageLock(NamedTuple):
         held: Whether this process has the lock.
         shared: Whether it is that of all machines.
         wait: Seconds until the next attempt.
+        holder: The machine that has it; empty: this one, or not known.
     """
 
     held: bool
     shared: bool = False
     wait: float = POLL
+    holder: str = ""
 
 
 class StageLocks:
@@ -67,11 +69,13 @@ class StageLocks:
             taken = self._database.take(name)
             if taken is None:
                 yield StageLock(True)
-                return
-            try:
-                yield StageLock(taken, taken, SHARED_POLL)
-            finally:
-                if taken:
+            elif not taken:
+                holder = self._database.living(name).get(name, "")
+                yield StageLock(False, wait=SHARED_POLL, holder=holder.partition(":")[0])
+            else:
+                try:
+                    yield StageLock(True, shared=True)
+                finally:
                     self._release(name, key)
 
     def _release(self, name: str, key: str) -> None:

@@ -70,12 +70,15 @@ class StageRunner:
 
     def compute(self, task: StageTask, cancelled: threading.Event) -> Computed | Outcome:
         """Compute a stage while holding the lock of its key, or wait for the process that does and use its result."""
-        key = task.step.key
+        key, name, holder = task.step.key, task.step.name, ""
         assert key is not None
         while not cancelled.is_set():
-            with self.locks.hold(task.step.name, key) as lock:
+            with self.locks.hold(name, key) as lock:
                 if lock.held:
                     return self._compute(task, key, lock.shared)
+            if lock.holder and lock.holder != holder:
+                holder = lock.holder
+                self._on_progress(name, ProgressNote(done=0, total=1, text=f"waits for {holder}, which runs it"))
             cancelled.wait(lock.wait)
         return Outcome(state=OutcomeState.INTERRUPTED)
 
@@ -182,5 +185,5 @@ class StageRunner:
         write_cell(self.jobs.folder, name, CellNote(cell=cell, cells=cells, heading=heading))
 
     def _on_progress(self, name: str, note: ProgressNote) -> None:
-        """Write the progress that another machine reports where a notebook of this machine writes it."""
+        """Write progress that no notebook of this machine reports where such a notebook writes it."""
         write_private(progress_path(self.jobs.folder, name), encode(note))

@@ -3,12 +3,15 @@
 import os
 import signal
 import threading
+from concurrent.futures import Future
 from pathlib import Path
 
 import toys
 
+from mlnb.engine.project import Project
 from mlnb.engine.remote_messages import FindStages, Probe
 from mlnb.engine.remote_process import GONE, RemoteProcess
+from mlnb.remote.helper import Helper
 
 
 def test_requests_are_answered_until_the_process_ends(tmp_path: Path) -> None:
@@ -32,6 +35,21 @@ def test_requests_are_answered_until_the_process_ends(tmp_path: Path) -> None:
     assert process.request(Probe()).down == GONE
     assert process.request(Probe()).down == GONE
     process.close()
+
+
+def test_all_requests_that_wait_for_pushes_wait_and_one_counts_them(tmp_path: Path) -> None:
+    root = toys.project(tmp_path / "project", {}, f"remote = {(tmp_path / 'share').as_uri()}")
+    helper, pushing, counts = Helper(Project.find(root)), Future[bool](), list[int]()
+    helper._pushing.append(pushing)
+    threads = [threading.Thread(target=lambda: counts.append(helper._wait_for_pushes())) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    threads[0].join(0.1)
+    assert counts == []
+    pushing.set_result(True)
+    for thread in threads:
+        thread.join()
+    assert sorted(counts) == [0, 1] and helper._wait_for_pushes() == 0
 
 
 def counting_clients(root: Path) -> Path:

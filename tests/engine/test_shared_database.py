@@ -1,6 +1,7 @@
 """Locks of stages, state of runs and test-set accesses of several machines in one PostgreSQL database."""
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from mlnb.engine.run_records import RunState
 from mlnb.engine.runs import create_run, open_run
 from mlnb.engine.shared_accesses import ACCESSES, exchange_accesses, exchange_rows
 from mlnb.engine.shared_database import SharedDatabase
+from mlnb.engine.stage_files import ProgressNote, progress_path, read_record
 from mlnb.engine.stage_locks import SHARED_POLL, StageLocks
 from mlnb.engine.test_set_access import (
     Access,
@@ -115,6 +117,8 @@ def test_a_stage_that_another_machine_runs_is_awaited_and_pulled(
         timer.join()
         ana.close()
         assert set(states(second).values()) == {"reused"} and second.stages["double"].from_run == first.id
+        note = read_record(ProgressNote, progress_path(second.folder / "stages", "double"))
+        assert note is not None and note.text == f"waits for {socket.gethostname()}, which runs it"
         assert second.stages["double"].reason == "another run made it at the same time"
 
 
