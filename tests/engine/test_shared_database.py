@@ -165,6 +165,7 @@ def test_an_unreachable_database_is_one_warning(tmp_path: Path, monkeypatch: pyt
     done = open_run(Project.find(root))
     assert done.state == "finished" and "hidden" not in text
     assert text.count("is not used") <= 2 and "those of this machine alone" in text  # the command, and the notebook
+    assert "the right to create tables" in mlnb_in_process(root, "doctor", "--remote", code=2)
     database = SharedDatabase("postgresql://127.0.0.1:1/shared")
     with pytest.warns(DatabaseWarning, match="127.0.0.1:1/shared is not used: connection failed"):
         assert database.take("a") is None
@@ -236,6 +237,7 @@ def test_accesses_to_test_sets_are_counted_together(url: str, tmp_path: Path) ->
         mlnb_in_process(root, "run", "--no-report")
     done = open_run(Project.find(root))
     digest = done.require_output("double").digest
+    assert "a lease is taken and given back" in mlnb_in_process(root, "doctor", "--remote")
     assert count_accesses(root / ".mlnb", digest) == 2  # no remote store, and one of another machine
 
 
