@@ -22,8 +22,8 @@ from typing import Self
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-RENEW_SECONDS = 2.0  # between two renewals of a lease
-LEASE_SECONDS = 8.0  # without a renewal, after which a lease has expired
+RENEW_SECONDS = 1.5  # between two renewals of a lease
+LEASE_SECONDS = 6.0  # without a renewal, after which a lease has expired
 OLD_DAYS = 1  # after which the row of an expired lease is deleted
 
 METADATA = sa.MetaData()
