@@ -17,9 +17,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -113,17 +114,20 @@ def search(folder: Path, machines: list[Machine], remote: Mapping[str, str], sto
     env = {**os.environ, "MLNB_EXECUTOR": "local"}
     command(roots["alone"], "run", "--no-report", *data, *SEARCH, env=env)
     killed: list[datetime] = []
+    opened = optuna.storages.RDBStorage(storage)
 
-    def kill(done: float) -> None:
-        if done >= 1 and not killed:
-            killed.append(datetime.now())
-            machines[0].send(signal.SIGKILL)
+    def kill() -> None:
+        wait(lambda: runs_trial(opened, machines[0]), "a trial on the machine that is killed", 300)
+        killed.append(datetime.now())
+        machines[0].send(signal.SIGKILL)
 
-    follow(roots["killed"], [*data, *SEARCH, "-p", "tune.storage", storage, "-p", "tune.workers", "1"], remote, kill)
+    thread = threading.Thread(target=kill, daemon=True)
+    thread.start()
+    words = ["-p", "tune.storage", storage, "-p", "tune.workers", "1"]
+    command(roots["killed"], "run", "--no-report", *data, *SEARCH, *words, env=remote)
     expected, result = (outputs(roots[name]) for name in ("alone", "killed"))
     wrong = [artifact for artifact, digest in result.items() if digest != expected[artifact]]
     assert killed and not wrong, f"killed {len(killed)}, other digests of {', '.join(wrong)}"
-    opened = optuna.storages.RDBStorage(storage)
     (name,) = optuna.get_all_study_names(opened)
     trials = optuna.load_study(study_name=name, storage=opened).trials
     counted = [trial for trial in trials if trial.state.name != "FAIL" or "scores" in trial.user_attrs]
@@ -138,6 +142,22 @@ def search(folder: Path, machines: list[Machine], remote: Mapping[str, str], sto
     return {"kill in tune, beyond": seconds}
 
 
+def runs_trial(storage: optuna.storages.RDBStorage, machine: Machine) -> bool:
+    """Return whether a process of a machine runs a trial of any study, after some have ended."""
+    for name in optuna.get_all_study_names(storage):
+        trials = optuna.load_study(study_name=name, storage=storage).trials
+        if not any(trial.state.is_finished() for trial in trials):
+            continue
+        for trial in trials:
+            process = trial.user_attrs.get("worker", "").split(":")[1:2]
+            if trial.state.name == "RUNNING" and process:
+                with suppress(OSError):
+                    variables = Path(f"/proc/{process[0]}/environ").read_bytes().split(b"\0")
+                    if f"HOME={machine.home}".encode() in variables:
+                        return True
+    return False
+
+
 def idle(work: list[tuple[datetime, datetime]], begin: datetime, end: datetime) -> float:
     """Return the seconds of a period in which nothing was worked on."""
     seconds, until = 0.0, begin
@@ -145,19 +165,6 @@ def idle(work: list[tuple[datetime, datetime]], begin: datetime, end: datetime) 
         seconds += max((start - until).total_seconds(), 0.0)
         until = max(until, stop)
     return seconds + max((end - until).total_seconds(), 0.0)
-
-
-def follow(root: Path, arguments: list[str], env: Mapping[str, str], on_done: Callable[[float], None]) -> None:
-    """Run a pipeline; `on_done` gets the number of finished trials of the stage tune."""
-    variables = {**os.environ, **env, "PYTHONPATH": str(ROOT)}
-    words = [*MLNB, "run", "--no-report", "--json", *arguments]
-    with subprocess.Popen(words, cwd=root, env=variables, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            event = json.loads(line)
-            if event.get("stage") == "tune" and event["event"] == "stage_progress":
-                on_done(event["done"])
-    assert process.returncode == 0, f"exit code {process.returncode}"
 
 
 def lost(folder: Path, name: str, machines: list[Machine], remote: Mapping[str, str], server: S3Server) -> float:

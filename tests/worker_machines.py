@@ -27,8 +27,8 @@ class Machine:
         self.name = name
         self.url = url
         self.log = folder / f"{name}.log"
-        self._folder = folder / name
-        self._folder.mkdir()
+        self.home = folder / name
+        self.home.mkdir()
         self._spaces = spaces
         self.link = f"{BRIDGE}{number}"
         if spaces:
@@ -43,7 +43,7 @@ class Machine:
 
     def join(self) -> None:
         """Start a worker, and wait until it has joined."""
-        home = str(self._folder)
+        home = str(self.home)
         before = self.joined()
         script = f"mount -t tmpfs tmpfs {home} && exec {' '.join(MLNB)} worker --on {self.url}"
         inside = [*self.prefix, "unshare", "--mount", "sh", "-c", script]
