@@ -20,7 +20,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 
@@ -121,8 +121,7 @@ def search(folder: Path, machines: list[Machine], remote: Mapping[str, str], sto
         killed.append(datetime.now())
         machines[0].send(signal.SIGKILL)
 
-    thread = threading.Thread(target=kill, daemon=True)
-    thread.start()
+    threading.Thread(target=kill, daemon=True).start()
     words = ["-p", "tune.storage", storage, "-p", "tune.workers", "1"]
     command(roots["killed"], "run", "--no-report", *data, *SEARCH, *words, env=remote)
     expected, result = (outputs(roots[name]) for name in ("alone", "killed"))
@@ -146,15 +145,9 @@ def runs_trial(storage: optuna.storages.RDBStorage, machine: Machine) -> bool:
     """Return whether a process of a machine runs a trial of any study, after some have ended."""
     for name in optuna.get_all_study_names(storage):
         trials = optuna.load_study(study_name=name, storage=storage).trials
-        if not any(trial.state.is_finished() for trial in trials):
-            continue
-        for trial in trials:
-            process = trial.user_attrs.get("worker", "").split(":")[1:2]
-            if trial.state.name == "RUNNING" and process:
-                with suppress(OSError):
-                    variables = Path(f"/proc/{process[0]}/environ").read_bytes().split(b"\0")
-                    if f"HOME={machine.home}".encode() in variables:
-                        return True
+        workers = [trial.user_attrs.get("worker", "::") for trial in trials if trial.state.name == "RUNNING"]
+        if any(trial.state.is_finished() for trial in trials):
+            return any(machine.owns(worker.split(":")[1]) for worker in workers)
     return False
 
 

@@ -57,6 +57,12 @@ class Machine:
         """Return how often a worker has joined so far."""
         return self.log.read_text().count("has joined") if self.log.exists() else 0
 
+    def owns(self, process: str) -> bool:
+        """Return whether a process was started by the worker, directly or not."""
+        with suppress(OSError):
+            return f"HOME={self.home}".encode() in Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
+        return False
+
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the worker."""
         assert self.worker is not None
