@@ -4,7 +4,7 @@ PYTHONPATH=tests python benchmarks/remote_store.py [--gigabytes 1] [--base CHECK
 
 Starts an S3 server on this machine that answers after 30 ms, makes a project of eleven stages, and measures with whole
 processes. `--base` is another checkout of mlnb, to compare the command without a remote store with. Ends with 1 when a
-limit is exceeded though the machine is idle, or a byte is wrong.
+limit is exceeded though the machine is idle, a byte is wrong, or a client is loaded in a process that forks.
 """
 
 import argparse
@@ -35,6 +35,7 @@ from mlnb.engine.run_records import OutputRecord, StageResult
 ROOT = Path(__file__).resolve().parent.parent
 LATENCY = 0.03  # seconds
 STAGES = 11
+WARM_STAGES = 50
 OBJECTS = 1000
 ROUNDS = 5
 LIMITS = {"plan, remote part": 0.5, "full hit": 3.0, "dead store": 15.0, "memory in MB": 200.0, "no remote, ms": 5.0}
@@ -43,11 +44,16 @@ MLNB = [sys.executable, "-m", "mlnb.cli.main"]
 
 def project(root: Path) -> Path:
     """Write a project of eleven stages in a row; return its folder."""
+    return row(root, STAGES)
+
+
+def row(root: Path, count: int, first: str = "") -> Path:
+    """Write a project of stages in a row, each of which begins with a piece of code; return its folder."""
     stages = {}
-    for number in range(STAGES):
+    for number in range(count):
         reads = [f"out{number - 1}"] if number else []
         value = f'stage.load("{reads[0]}") + 1' if reads else "0"
-        body = f'stage.save("out{number}", {value})'
+        body = f'{first}\nstage.save("out{number}", {value})'
         stages[f"{number + 10}_s{number}"] = toys.stage(f"s{number}", body, reads, {f"out{number}": "a number"})
     return toys.project(root, stages, "kernels_idle = 5")
 
@@ -161,6 +167,16 @@ def dead_store(folder: Path) -> dict[str, float]:
     return {"dead store": took}
 
 
+def warm_stages(folder: Path) -> None:
+    """Run many stages in warm kernels with a remote store, in a process of none of which a client is loaded."""
+    root = row(folder / "warm", WARM_STAGES, toys.COUNT_CLIENTS)
+    took = seconds(root, "run", "--no-report")
+    stages = toys.record(root)["stages"].values()
+    states = {(stage["state"], stage["metrics"]["clients"]) for stage in stages}
+    assert len(stages) == WARM_STAGES and states == {("finished", 0.0)}, f"found {states}"
+    print(f"{WARM_STAGES} warm stages with a remote store: {took:.1f} s, and a client in no process that forks")
+
+
 def without_remote(folder: Path, base: Path, rounds: int = 15) -> dict[str, float]:
     """Return the milliseconds of processor time that the command takes longer than in another checkout."""
     root = project(folder / "plain")
@@ -192,6 +208,7 @@ def main() -> int:
         server.latency = LATENCY
         os.environ.update(client_variables(server), MLNB_REMOTE="s3://b/team", MLNB_ACTOR="ana")
         figures |= plan_and_hit(folder, server)
+        warm_stages(folder)
         figures |= dead_store(folder)
         figures |= without_remote(folder, args.base) if args.base else {}
         figures |= large_objects(folder, server, args.gigabytes)

@@ -17,9 +17,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 
 import optuna
@@ -32,15 +34,20 @@ from worker_machines import BRIDGE, MLNB, Machine, bridge, database, wait
 ROOT = Path(__file__).resolve().parent.parent
 STAGES = 6  # of the project that measures the overhead
 SLEEP = 6.0  # seconds of the stage whose worker is lost
+LONG_SLEEP = 30.0  # the same, if another worker joins first
 TRIALS = 8
 ROUNDS = 5
 LIMITS = {
     "overhead of a stage": 1.0,
     "kill in tune, beyond": 10.0,
+    "kill in a stage, beyond": 10.0,
+    "killed clone, noticed after": 12.0,
+    "killed clone, beyond": 12.0,
     "link down, again after": 45.0,
     "stopped, again after": 45.0,
     "no remote, ms": 5.0,
 }
+PARTS = ["overhead", "search", "clones", "kill", "link", "stop"]
 SEARCH = ["--upto", "tune", "--profile", "smoke", "-p", "tune.trials", str(TRIALS), "-p", "tune.seconds", "0"]
 
 
@@ -91,69 +98,77 @@ def overhead(folder: Path, machines: list[Machine], remote: Mapping[str, str]) -
 
 def between(first: str, last: str) -> float:
     """Return the seconds between two times of records."""
-    from datetime import datetime
-
     return (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds()
 
 
 def search(folder: Path, machines: list[Machine], remote: Mapping[str, str], storage: str) -> dict[str, float]:
-    """Return the seconds that a search takes longer when a worker is killed; digests are those of a local run."""
+    """Return the seconds after a worker was killed in which a search did no work, by the records of its trials.
+
+    The digests are those of a local run, and each trial counts once. One machine has one trial at a time, so what it
+    does between the kill and the last trial is either work, some of which is done again, or waiting for the lost one.
+    """
     data = ["--data", "sklearn:breast_cancer"]
-    roots = {name: folder / name for name in ("alone", "undisturbed", "killed")}
+    roots = {name: folder / name for name in ("alone", "killed")}
     for root in roots.values():
         root.mkdir()
     env = {**os.environ, "MLNB_EXECUTOR": "local"}
     command(roots["alone"], "run", "--no-report", *data, *SEARCH, env=env)
-    shared = [*SEARCH, "-p", "tune.storage", storage]
-    undisturbed = stage_seconds(roots["undisturbed"], [*data, *shared], remote, lambda done: None)
-    killed: list[int] = []
+    killed: list[datetime] = []
     opened = optuna.storages.RDBStorage(storage)
-    for study in optuna.get_all_study_names(opened):  # or the next search would find all trials finished
-        optuna.delete_study(study_name=study, storage=opened)
 
-    def kill(done: float) -> None:
-        if done >= 1 and not killed:
-            killed.append(1)
-            machines[0].send(signal.SIGKILL)
+    def kill() -> None:
+        wait(lambda: runs_trial(opened, machines[0]), "a trial on the machine that is killed", 300)
+        killed.append(datetime.now())
+        machines[0].send(signal.SIGKILL)
 
-    again = ["-p", "tune.workers", "1"]  # another stage key; the result does not depend on it
-    killed_seconds = stage_seconds(roots["killed"], [*data, *shared, *again], remote, kill)
-    expected = outputs(roots["alone"])
-    for name in ("undisturbed", "killed"):
-        wrong = [artifact for artifact, digest in outputs(roots[name]).items() if digest != expected[artifact]]
-        assert not wrong, f"{name}: other digests of {', '.join(wrong)}"
-    assert killed, "no worker was killed"
-    print(f"tune on two machines {undisturbed:.1f} s, one of them killed {killed_seconds:.1f} s; digests as alone")
+    threading.Thread(target=kill, daemon=True).start()
+    words = ["-p", "tune.storage", storage, "-p", "tune.workers", "1"]
+    command(roots["killed"], "run", "--no-report", *data, *SEARCH, *words, env=remote)
+    expected, result = (outputs(roots[name]) for name in ("alone", "killed"))
+    wrong = [artifact for artifact, digest in result.items() if digest != expected[artifact]]
+    assert killed and not wrong, f"killed {len(killed)}, other digests of {', '.join(wrong)}"
+    (name,) = optuna.get_all_study_names(opened)
+    trials = optuna.load_study(study_name=name, storage=opened).trials
+    counted = [trial for trial in trials if trial.state.name != "FAIL" or "scores" in trial.user_attrs]
+    indices = sorted(trial.user_attrs["index"] for trial in counted)
+    assert indices == list(range(TRIALS)), f"trials {indices}, expected each of {TRIALS} once"
+    ended = max(trial.datetime_complete for trial in counted if trial.datetime_complete)
+    spans = [(trial.datetime_start, trial.datetime_complete) for trial in counted]
+    seconds = idle([(start, end) for start, end in spans if start and end and end > killed[0]], killed[0], ended)
+    total, again = (ended - killed[0]).total_seconds(), len(trials) - len(counted)
+    print(f"tune, {total:.1f} s from the kill to the last trial, {again} trial(s) again, {seconds:.1f} s without work")
     machines[0].join()
-    return {"kill in tune, beyond": killed_seconds - undisturbed}
+    return {"kill in tune, beyond": seconds}
 
 
-def stage_seconds(root: Path, arguments: list[str], env: Mapping[str, str], on_done: Callable[[float], None]) -> float:
-    """Return the seconds of the stage tune of a run; `on_done` gets the number of finished trials."""
-    variables = {**os.environ, **env, "PYTHONPATH": str(ROOT)}
-    words = [*MLNB, "run", "--no-report", "--json", *arguments]
-    with subprocess.Popen(words, cwd=root, env=variables, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        begin = end = 0.0
-        for line in process.stdout:
-            event = json.loads(line)
-            if event.get("stage") == "tune":
-                end = time.perf_counter()
-                begin = end if event["event"] == "stage_started" else begin
-                if event["event"] == "stage_progress":
-                    on_done(event["done"])
-    assert process.returncode == 0, f"exit code {process.returncode}"
-    return end - begin
+def runs_trial(storage: optuna.storages.RDBStorage, machine: Machine) -> bool:
+    """Return whether a process of a machine runs a trial of any study, after some have ended."""
+    for name in optuna.get_all_study_names(storage):
+        trials = optuna.load_study(study_name=name, storage=storage).trials
+        workers = [trial.user_attrs.get("worker", "::") for trial in trials if trial.state.name == "RUNNING"]
+        if any(trial.state.is_finished() for trial in trials):
+            return any(machine.owns(worker.split(":")[1]) for worker in workers)
+    return False
 
 
-def lost(
-    folder: Path, name: str, machines: list[Machine], remote: Mapping[str, str], server: S3Server, cut: bool
-) -> float:
-    """Return the seconds after which the stage of a worker that is cut off or stopped begins on another machine.
+def idle(work: list[tuple[datetime, datetime]], begin: datetime, end: datetime) -> float:
+    """Return the seconds of a period in which nothing was worked on."""
+    seconds, until = 0.0, begin
+    for start, stop in sorted(work):
+        seconds += max((start - until).total_seconds(), 0.0)
+        until = max(until, stop)
+    return seconds + max((end - until).total_seconds(), 0.0)
 
-    The worker continues at the end; the result of its stage is not replaced.
+
+def lost(folder: Path, name: str, machines: list[Machine], remote: Mapping[str, str], server: S3Server) -> float:
+    """Return the seconds until the stage of a lost worker ends on another machine, beyond what the stage takes.
+
+    A worker that was cut off (`link`) or stopped (`stop`) continues at the end; the result of its stage is not
+    replaced. One that was killed (`kill`) does not, and the other machine has a worker before: it has joined while
+    the stage was running, so that its first kernel is cold.
     """
-    body = f'import time\ntime.sleep({SLEEP})\nstage.save("out", [{name!r}, time.time()])'
+    sleep = LONG_SLEEP if name == "kill" else SLEEP
+    body = f'import time\ntime.sleep({sleep})\nstage.save("out", [{name!r}, time.time()])'
     root = toys.project(folder / name, {"10_slow": toys.stage("slow", body, [], {"out": "when"})})
     machines[1].leave()
     variables = {**os.environ, **remote, "PYTHONPATH": str(ROOT)}
@@ -164,18 +179,25 @@ def lost(
         for line in process.stdout:
             event = json.loads(line)
             if event["event"] == "cell_started" and event["heading"] == "Work" and not begin:
-                if cut:
+                if name == "kill":
+                    machines[1].join()
+                begin = time.perf_counter()
+                if name == "link":
                     machines[0].cut(True)
                 else:
-                    machines[0].send(signal.SIGSTOP)
-                begin = time.perf_counter()
-                machines[1].join()
+                    machines[0].send(signal.SIGSTOP if name == "stop" else signal.SIGKILL)
+                if name != "kill":
+                    machines[1].join()
             ended |= event["event"] == "stage_finished"
-    seconds = time.perf_counter() - begin - SLEEP
+    seconds = time.perf_counter() - begin - sleep
     assert process.returncode == 0 and ended, f"exit code {process.returncode}"
+    if name == "kill":
+        print(f"{name}: {seconds:.1f} s beyond the stage itself, on a worker that was cold")
+        machines[0].join()
+        return seconds
     entries = {key: data for key, data in server.buckets["b"].items() if "/stages/" in key}
     before = machines[0].joined()
-    if cut:
+    if name == "link":
         machines[0].cut(False)
     else:
         machines[0].send(signal.SIGCONT)
@@ -187,10 +209,53 @@ def lost(
     return seconds
 
 
+def clones(folder: Path, machines: list[Machine], remote: Mapping[str, str], url: str) -> dict[str, float]:
+    """Run one pipeline in a clone on each machine at once, then kill one; return the seconds until it is noticed.
+
+    With a shared database each stage runs once. The stage of the clone that was killed runs in the other one.
+    """
+    body = f"import time\ntime.sleep({SLEEP})\nstage.save('out', start)"
+    slow = toys.stage("slow", body, [], {"out": "a number"}, "start: int = 0  # a number [0..]")
+    after = toys.stage("after", "stage.save('end', stage.load('out') + 1)", ["out"], {"end": "a number"})
+    roots = [toys.project(folder / f"clone{n}", {"10_slow": slow, "20_after": after}) for n in (1, 2)]
+    env = {**remote, "MLNB_EXECUTOR": "local", "MLNB_DATABASE": url, "PYTHONPATH": str(ROOT)}
+
+    def start(number: int, *arguments: str) -> "subprocess.Popen[str]":
+        words = [*machines[number].prefix, *MLNB, *arguments]
+        return subprocess.Popen(words, cwd=roots[number], env={**os.environ, **env}, stdout=subprocess.PIPE, text=True)
+
+    for process in [start(number, "run", "--no-report") for number in (0, 1)]:
+        text = process.communicate()[0]
+        assert process.returncode == 0, text
+    records = [toys.record(root)["stages"] for root in roots]
+    for name in ("slow", "after"):
+        states = sorted(record[name]["state"] for record in records)
+        assert states == ["finished", "reused"], f"{name} is {' and '.join(states)}, expected to run once"
+    killed = start(0, "run", "--no-report", "--json", "-p", "slow.start", "1")
+    assert killed.stdout is not None
+    next(line for line in killed.stdout if '"cell_started"' in line and '"Work"' in line)
+    second = start(1, "run", "--no-report", "-p", "slow.start", "1")
+    time.sleep(SLEEP / 2)
+    killed.kill()
+    begin, noticed = time.perf_counter(), 0.0
+    killed.communicate()
+    while not noticed:
+        listed = json.loads(start(1, "runs", "--json").communicate()[0])
+        states = {run["machine"]: run["state"] for run in listed if run["machine"]}
+        assert len(states) == 1, f"found {states}, expected the run of one other machine"
+        noticed = time.perf_counter() - begin if "killed" in states.values() else 0.0
+    second.communicate()
+    seconds = time.perf_counter() - begin - SLEEP
+    assert second.returncode == 0 and toys.record(roots[1])["stages"]["slow"]["state"] == "finished"
+    print(f"two clones at once: each stage ran once; a killed one is shown as killed after {noticed:.1f} s, and its")
+    print(f"stage has run in the other clone {seconds:.1f} s beyond the stage itself")
+    return {"killed clone, noticed after": noticed, "killed clone, beyond": seconds}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--base", type=Path, help="another checkout, to compare the command without a remote with")
-    parser.add_argument("--only", nargs="+", default=["overhead", "search", "link", "stop"], help="parts to measure")
+    parser.add_argument("--only", nargs="+", default=PARTS, choices=PARTS, help="parts to measure")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # what it has started is ended
     busy = is_busy()
@@ -220,10 +285,14 @@ def main() -> int:
             figures |= overhead(folder, machines, remote)
         if "search" in args.only:
             figures |= search(folder, machines, remote, stack.enter_context(database(host)))
+        if "clones" in args.only:
+            figures |= clones(folder, machines, remote, stack.enter_context(database(host)))
+        if "kill" in args.only:
+            figures["kill in a stage, beyond"] = lost(folder, "kill", machines, remote, server)
         if "link" in args.only and spaces:
-            figures["link down, again after"] = lost(folder, "link", machines, remote, server, cut=True)
+            figures["link down, again after"] = lost(folder, "link", machines, remote, server)
         if "stop" in args.only:
-            figures["stopped, again after"] = lost(folder, "stop", machines, remote, server, cut=False)
+            figures["stopped, again after"] = lost(folder, "stop", machines, remote, server)
     return judge(figures, LIMITS, busy)
 
 

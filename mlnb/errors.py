@@ -161,6 +161,10 @@ class RemoteWarning(FileWarning):
     """The remote store, or an entry of it, is not used; the message states why."""
 
 
+class DatabaseWarning(FileWarning):
+    """The shared database is not used; the message states why."""
+
+
 class StoreFull(MlnbError, OSError):
     """No space is left on the disk."""
 

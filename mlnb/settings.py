@@ -50,6 +50,11 @@ class ProjectSettings(SettingsGroup):
         "Where stages run: local, or dask://HOST:PORT, whose workers share the remote store.",
         variable="MLNB_EXECUTOR",
     )
+    database = Setting(
+        "",
+        "URL of the PostgreSQL database that machines share: locks, state of runs, test-set accesses; empty: none.",
+        variable="MLNB_DATABASE",
+    )
     registry = Setting("", "SQLAlchemy URL of the model registry, ${NAME} from the environment; empty: in the store.")
     audit_anchor = Setting(
         "", "Folder or fsspec URL that gets each head of the audit log, such as a folder in git; empty: none."

@@ -46,6 +46,10 @@ TOGETHER = {
         "the commands list, show, compare and report the same runs",
         "cli/comparison_text cli/main cli/report cli/runs cli/show tracking/run_comparison tracking/run_table",
     ),
+    "engine/test_shared_database.py": (
+        "what machines share is tested with one database server",
+        "engine/active_runs engine/run_processes engine/shared_accesses engine/stage_locks",
+    ),
     "dashboard/test_application.py": (
         "a page is tested as a reader sees it",
         "dashboard/file_warnings dashboard/live_run dashboard/model_overview dashboard/project_views "

@@ -21,8 +21,9 @@ from shared import make_once
 from mlnb.codec import replace
 from mlnb.engine.formats import load_object, save_object
 from mlnb.engine.project import Project
+from mlnb.engine.run_processes import process_start
 from mlnb.engine.run_records import GitState, StageRecord, StageState
-from mlnb.engine.runs import Run, open_run, process_start, read_run, set_latest
+from mlnb.engine.runs import Run, open_run, read_run, set_latest
 from mlnb.methods.documentation.open_questions import QUESTIONS
 
 RUN = "20260314-091500-train-a1b2"

@@ -25,6 +25,13 @@ stages = {stages}
 {profile}
 """
 
+# Logs in how many processes a client of a remote store is loaded: kernel, warm parent, worker process and command.
+COUNT_CLIENTS = """import os, psutil
+parent, driver = psutil.Process().parent(), psutil.Process(int(os.environ["JPY_PARENT_PID"]))
+assert "warm_parent" in " ".join(parent.cmdline())
+processes = [os.getpid(), parent.pid, driver.pid, driver.ppid()]
+stage.log(clients=sum("obstore" in open(f"/proc/{pid}/maps").read() for pid in processes))"""
+
 # `python -m papermill`, without the module that `fast_imports` hides.
 HIDE = "import sys; sys.modules['rfc3987_syntax'] = None"
 PAPERMILL = (sys.executable, "-c", f"{HIDE}\nfrom papermill.cli import papermill\npapermill()")

@@ -27,8 +27,8 @@ class Machine:
         self.name = name
         self.url = url
         self.log = folder / f"{name}.log"
-        self._folder = folder / name
-        self._folder.mkdir()
+        self.home = folder / name
+        self.home.mkdir()
         self._spaces = spaces
         self.link = f"{BRIDGE}{number}"
         if spaces:
@@ -38,14 +38,15 @@ class Machine:
             run(f"ip link set {self.link} master {BRIDGE} up")
             for command in (f"addr add {NETWORK}.{number + 1}/24 dev eth0", "link set eth0 up", "link set lo up"):
                 run(f"ip netns exec {name} ip {command}")
+        self.prefix = ["ip", "netns", "exec", name] if spaces else []  # of a command on this machine
         self.worker: subprocess.Popen[bytes] | None = None
 
     def join(self) -> None:
         """Start a worker, and wait until it has joined."""
-        home = str(self._folder)
+        home = str(self.home)
         before = self.joined()
         script = f"mount -t tmpfs tmpfs {home} && exec {' '.join(MLNB)} worker --on {self.url}"
-        inside = ["ip", "netns", "exec", self.name, "unshare", "--mount", "sh", "-c", script]
+        inside = [*self.prefix, "unshare", "--mount", "sh", "-c", script]
         command = inside if self._spaces else [*MLNB, "worker", "--on", self.url]
         variables = {**os.environ, "HOME": home, "XDG_CACHE_HOME": f"{home}/cache", "MLNB_ACTOR": self.name}
         with self.log.open("ab") as log:
@@ -55,6 +56,12 @@ class Machine:
     def joined(self) -> int:
         """Return how often a worker has joined so far."""
         return self.log.read_text().count("has joined") if self.log.exists() else 0
+
+    def owns(self, process: str) -> bool:
+        """Return whether a process was started by the worker, directly or not."""
+        with suppress(OSError):
+            return f"HOME={self.home}".encode() in Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
+        return False
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the worker."""

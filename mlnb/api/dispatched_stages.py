@@ -13,13 +13,12 @@ from mlnb.engine.digests import digest_bytes
 from mlnb.engine.plan import Planner
 from mlnb.engine.project import Project
 from mlnb.engine.stage_jobs import OnCell, OutcomeState
+from mlnb.engine.stage_locks import shares_work
 from mlnb.engine.stage_orders import Dispatcher, OnProgress, OrderNote, OrderReply, StageOrder
 from mlnb.errors import MlnbError, RemoteWarning
 
 if TYPE_CHECKING:
     from mlnb.executors.dask_cluster import DaskCluster
-
-STORAGE = "storage"  # parameter of stages with the URL of a database by which several machines share the work
 
 
 class DispatchedStages(Dispatcher):
@@ -67,9 +66,7 @@ class DispatchedStages(Dispatcher):
 
     def _copies(self, planner: Planner, stage: str) -> int:
         """Return the number of workers that run a stage at once: those of all machines where a database shares it."""
-        storage = planner.values[stage].get(STORAGE)
-        url = str(storage.value) if storage is not None else ""
-        return self._cluster.hosts() if "://" in url and not url.startswith("sqlite") else 1
+        return self._cluster.hosts() if shares_work(planner, stage) else 1
 
     def _push(self, pipeline: str, planner: Planner, recipe: str) -> None:
         """Push the plan of a stage, unless it is there; after a notebook was edited, it is another plan."""

@@ -86,6 +86,10 @@ def start_listeners(project: Project, progress: "Listener | None") -> "list[List
         from mlnb.tracking.openlineage_file import OpenLineageFile
 
         listeners.append(OpenLineageFile(project.root / project.settings.openlineage))
+    if project.database is not None:
+        from mlnb.engine.active_runs import ActiveRuns
+
+        listeners.append(ActiveRuns(project.database))
     return [listener for listener in listeners if listener is not None]
 
 

@@ -162,7 +162,7 @@ class StageWorker(WorkerPlugin):
                 return
             worker.log_event(topic, msgspec.json.encode(note).decode())
 
-        options = RunOptions(pipeline=planned.pipeline, command=COMMAND)
+        options = RunOptions(pipeline=planned.pipeline, command=COMMAND, dispatched=True)
         pipeline = Pipeline(planned.planner, self._executor, EventDispatcher([report]), options, 1)
         with self._lock:
             self._pipeline, stopping = pipeline, self._stopping

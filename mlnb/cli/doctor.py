@@ -3,8 +3,10 @@
 import argparse
 import os
 import shutil
+import socket
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -44,9 +46,9 @@ class Finding:
 
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb doctor`."""
-    p.add_argument("--remote", action="store_true", help="check the remote store: conditional writes, latency, clock")
+    p.add_argument("--remote", action="store_true", help="check the remote store and the shared database")
     p.epilog = (
-        "examples:\n  mlnb doctor\n  mlnb doctor --remote      check the store of the setting `remote`\n\n"
+        "examples:\n  mlnb doctor\n  mlnb doctor --remote      check the settings `remote` and `database`\n\n"
         "exit codes: 0 nothing is wrong (notes are for your judgment), 2 something is wrong"
     )
 
@@ -54,7 +56,7 @@ def parser(p: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Print every finding and every setting; return 2 when something is wrong, else 0."""
     project = Project.find()
-    checks = (remote,) if args.remote else CHECKS
+    checks = (remote, database) if args.remote else CHECKS
     findings = [finding for check in checks for finding in check(project)]
     for finding in findings:
         print(f"{finding.state:6} {finding.topic:13} {finding.result}")
@@ -209,6 +211,23 @@ def remote(project: Project) -> Iterator[Finding]:
         yield Finding(check.state, check.topic, check.result, check.advice)
     if store.down:
         yield Finding("wrong", "remote", store.down, "check the URL, the network and the credentials")
+
+
+def database(project: Project) -> Iterator[Finding]:
+    """Check the database that machines share: whether it responds and can be written, and how fast it is."""
+    shared = project.database
+    if shared is None:
+        return
+    begin = time.perf_counter()
+    held = shared.take(name := f"doctor/{socket.gethostname()}/{os.getpid()}")
+    if held:
+        shared.release(name)
+    seconds = time.perf_counter() - begin
+    result = f"{shared.url}{'' if held else ' is not used'}"
+    advice = "" if held else "check the URL, the network, and the right to create tables"
+    yield Finding("ok" if held else "wrong", "database", result, advice)
+    if held:
+        yield Finding("ok", "database", f"a lease is taken and given back in {seconds * 1e3:.0f} ms")
 
 
 def settings_table(project: Project) -> str:

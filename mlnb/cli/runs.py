@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlnb.cli.comparison_text import comparison_text
@@ -11,7 +11,7 @@ from mlnb.codec import to_json
 from mlnb.engine.project import Project
 from mlnb.engine.runs import list_runs
 from mlnb.errors import UsageError
-from mlnb.registry.run_references import open_referenced
+from mlnb.registry.run_references import active_elsewhere, open_referenced
 from mlnb.reports import formatting
 from mlnb.tracking import run_results
 from mlnb.tracking.run_comparison import compare_runs
@@ -25,6 +25,8 @@ EPILOG = """examples:
   mlnb runs --filter state=failed --json
   mlnb runs compare latest 20260314-0915         compare two runs
   mlnb runs --remote                             list the runs of all clones; `mlnb show ID` pulls one
+
+With the setting `database`, runs of other machines that are running, killed or interrupted are listed, too.
 
 names: any metric (roc_auc, metrics.roc_auc, evaluate.roc_auc), any parameter (tune.trials, trials),
        and id, state, data, target, segment, pipeline, profile, group, started, seconds, winner, gate
@@ -55,7 +57,9 @@ def main(args: argparse.Namespace) -> int:
         raise UsageError(f"--last is {args.last}; expected 1 or more.")
     if args.remote:
         return _list_remote(project, args)
-    runs = list_runs(project)
+    others = active_elsewhere(project)
+    machines = {each.run.id: each.host for each in others}
+    runs = sorted([each.run for each in others] + list_runs(project), key=lambda run: run.record.started, reverse=True)
     last = args.last if args.last is not None else None if args.sort or args.filter else NEWEST
     rows = [describe(run) for run in (runs[:last] if last else runs)]
     names = {name for row in rows for name in row.values}
@@ -67,14 +71,15 @@ def main(args: argparse.Namespace) -> int:
     elif args.reverse:
         rows.reverse()
     if args.json:
-        print(json.dumps([as_json(row) for row in rows], ensure_ascii=False, indent=1))
+        listed = [as_json(row) | {"machine": machines.get(row.run.id, "")} for row in rows]
+        print(json.dumps(listed, ensure_ascii=False, indent=1))
     elif not runs:
         print(f"No runs in {project.runs}. Start one: `mlnb run`.")
     elif not rows:
         print(f"None of {formatting.count(len(runs), 'run')} matches the filter. `mlnb runs` lists all.")
     else:
         filtered = [condition(expression, names)[0] for expression in args.filter]
-        print(listing(rows, [name for name in [args.sort, *filtered] if name]))
+        print(listing(rows, [name for name in [args.sort, *filtered] if name], machines))
         if last and len(runs) > last:
             print(f"\n{formatting.count(len(runs) - last, 'older run')}: --last {len(runs)} shows all")
     return 0
@@ -101,16 +106,25 @@ def _list_remote(project: Project, args: argparse.Namespace) -> int:
     return 0
 
 
-def listing(rows: Sequence[RunRow], extra: Sequence[str] = ()) -> str:
-    """Return a line per run, with a column for each name in `extra` that is not shown anyway."""
+def listing(rows: Sequence[RunRow], extra: Sequence[str] = (), machines: Mapping[str, str] | None = None) -> str:
+    """Return a line per run, with a column for each name in `extra` that is not shown anyway.
+
+    Args:
+        rows: The runs.
+        extra: Names of metrics or parameters.
+        machines: The machine of each run that is not here, by id.
+    """
     segmented = ["segment"] if any(row.run.record.segment for row in rows) else []
-    heads = ["run", "state", "duration", "data", *segmented, "target", "winner", "metric", "test", "interval", "gate"]
+    elsewhere = ["machine"] if machines else []
+    heads = ["run", "state", *elsewhere, "duration", "data", *segmented]
+    heads += ["target", "winner", "metric", "test", "interval", "gate"]
     shown = (*heads, "id", "value", "seconds")
     extra = [name for name in dict.fromkeys(name.removeprefix("metrics.") for name in extra) if name not in shown]
     lines = []
     for run, verdict, values in rows:
         gate = {True: "passed", False: "failed", None: ""}[verdict.gate]
-        about = [run.id, run.state, formatting.seconds(run.record.seconds)]
+        about = [run.id, run.state, *([(machines or {}).get(run.id, "")] if elsewhere else [])]
+        about += [formatting.seconds(run.record.seconds)]
         about += [short_data(values.get("data")), *([run.record.segment] if segmented else [])]
         about += [str(values.get("target") or ""), verdict.winner or ""]
         result = [verdict.metric or "", formatting.number(verdict.value), formatting.interval(verdict), gate]

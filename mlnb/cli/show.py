@@ -14,7 +14,7 @@ from mlnb.engine.project import Project
 from mlnb.engine.run_records import StageState
 from mlnb.engine.runs import Run, open_run
 from mlnb.errors import UnknownRun
-from mlnb.registry.run_references import open_referenced
+from mlnb.registry.run_references import active_elsewhere, open_referenced
 from mlnb.reports import formatting
 from mlnb.suggestions import did_you_mean
 from mlnb.tracking import run_results
@@ -57,10 +57,14 @@ def find(project: Project, reference: str, stage: str | None) -> tuple[Run, str 
     try:
         run = open_referenced(project, reference)
     except UnknownRun:
-        run = open_run(project)
-        if stage is not None or reference not in run.stages:
-            raise
-        stage = reference
+        active = active_elsewhere(project, reference)
+        if len(active) == 1:
+            run = active[0].run
+        else:
+            run = open_run(project)
+            if stage is not None or reference not in run.stages:
+                raise
+            stage = reference
     names = list(run.stages)
     if stage is not None and stage not in names:
         hint = did_you_mean(stage, names)
@@ -175,6 +179,8 @@ def _array_text(value: Any) -> str:
 
 
 def _paths(run: Run) -> list[str]:
+    if not run.folder.exists():
+        return ["record    on the machine that runs it"]
     report = run.folder / "report.html"
     lines = [f"record    {run.folder / 'run.json'}", f"notebooks {run.folder / 'notebooks'}"]
     return [*lines, f"report    {report if report.exists() else '`mlnb report ' + run.id + '` writes it'}"]

@@ -22,6 +22,7 @@ class RunOptions(Record, frozen=True, kw_only=True):
         group: What sibling runs of a grid share.
         grid: The values of this run's combination.
         segment: The segment whose model it makes; empty: all rows.
+        dispatched: Whether another machine has ordered its stages, and holds their locks.
     """
 
     pipeline: str
@@ -30,6 +31,7 @@ class RunOptions(Record, frozen=True, kw_only=True):
     group: str | None = None
     grid: dict[str, str] = field(default_factory=dict)
     segment: str = ""
+    dispatched: bool = False
 
 
 def initial_record(record: RunRecord, planner: Planner, options: RunOptions) -> RunRecord:

@@ -80,7 +80,7 @@ class Pipeline:
         self.run.record = initial_record(self.run.record, planner, options)
         self.run.save()
         self._jobs = JobFactory(self.run, planner.values, secrets)
-        self._runner = StageRunner(self.run, planner, executor, self._jobs, dispatch)
+        self._runner = StageRunner(self.run, planner, executor, self._jobs, dispatch, options.dispatched)
         self._prefetcher = Prefetcher(executor, self._jobs, planner)
         self._retries = StageRetries(self.run)
 

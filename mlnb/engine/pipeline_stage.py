@@ -59,6 +59,8 @@ class PipelineStage(Stage):
         self._reader = process.run
         for digest in self.held_out.values():  # loaded by the run whose snapshot was restored
             record_access(self.project.store.root, Access(digest, self._reader, self._purpose))
+        if self.held_out:
+            self._exchange_accesses()
         reserve_error(folder, self.name)
         return True
 

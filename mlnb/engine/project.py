@@ -3,7 +3,7 @@
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -16,6 +16,9 @@ from mlnb.errors import ProjectError
 from mlnb.settings import ProcessSettings, ProjectSettings
 from mlnb.settings_file import read_sections
 from mlnb.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    from mlnb.engine.shared_database import SharedDatabase
 
 SECTIONS = ("mlnb", "pipeline", "profile", "stage")
 PIPELINE_KEYS = ("stages", "inputs_from")
@@ -139,6 +142,15 @@ class Project(msgspec.Struct, frozen=True, dict=True):
 
             store.remote = RemoteLink(self.root, store, self.settings)
         return store
+
+    @cached_property
+    def database(self) -> "SharedDatabase | None":
+        """The database that machines share; None when the settings name none."""
+        if not self.settings.database:
+            return None
+        from mlnb.engine.shared_database import SharedDatabase  # most projects have none
+
+        return SharedDatabase(self.settings.database)
 
     @cached_property
     def source_cache(self) -> SourceCache:

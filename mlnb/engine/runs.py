@@ -20,6 +20,7 @@ from mlnb.engine.files import (
 )
 from mlnb.engine.formats import load_object
 from mlnb.engine.project import Project
+from mlnb.engine.run_processes import is_alive, process_start
 from mlnb.engine.run_records import OutputRecord, RunRecord, RunState, StageRecord
 from mlnb.errors import SchemaError, UnknownRun
 from mlnb.suggestions import did_you_mean
@@ -51,7 +52,7 @@ class Run:
     def state(self) -> RunState:
         """The state of the run; `killed` when it is recorded as running and its process is gone."""
         state = self.record.state
-        return RunState.KILLED if state == RunState.RUNNING and not _is_alive(self.record) else state
+        return RunState.KILLED if state == RunState.RUNNING and not is_alive(self.project, self.record) else state
 
     @property
     def stages(self) -> dict[str, StageRecord]:
@@ -121,26 +122,6 @@ class Run:
     def notebook_file(self, stage: str) -> Path | None:
         """Return the executed notebook of a stage; None when it has none in the run's folder."""
         return confined_file(self.folder, self.stages[stage].notebook)
-
-
-def _is_alive(record: RunRecord) -> bool:
-    try:
-        os.kill(record.pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return process_start(record.pid) == record.pid_started
-
-
-def process_start(pid: int) -> str | None:
-    """Return when a process started, in ticks since boot with the boot's id, to notice a process id used again."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return None
-    return f"{boot}-{stat.rpartition(')')[2].split()[19]}"
 
 
 def create_run(project: Project, pipeline: str) -> Run:

@@ -16,6 +16,7 @@ from mlnb.engine.stage_files import ProgressNote
 from mlnb.engine.test_set_access import (
     Access,
     OpenedRows,
+    count_accesses,
     count_opened,
     is_held_out,
     record_access,
@@ -86,7 +87,9 @@ class Stage(ABC):
         held_out, store = is_held_out(output.description), self.project.store
         if held_out:
             access = Access(output.digest, self._reader, self._purpose)
-            self.test_set_accesses[artifact] = record_access(store.root, access)
+            record_access(store.root, access)
+            self._exchange_accesses()
+            self.test_set_accesses[artifact] = count_accesses(store.root, output.digest)
             self.held_out[artifact] = output.digest
         value = load_object(store, output.format, output.digest, kind, f"artifact {artifact!r}", unpickle=True)
         if held_out:
@@ -116,8 +119,20 @@ class Stage(ABC):
         Args:
             tables: Data frames (n, m); the order of their rows and columns does not matter.
         """
+        self._exchange_accesses(rows=True)
         own = Access("", self._reader, self._purpose)
         return count_opened(self.project.store, tables, own, accesses_of_runs(self.project))
+
+    def _exchange_accesses(self, rows: bool = False) -> None:
+        """Share the accesses of this machine with others, and get theirs, where they share a database."""
+        database, root = self.project.database, self.project.store_root
+        if database is None:
+            return
+        from mlnb.engine.shared_accesses import exchange_accesses, exchange_rows  # most projects share none
+
+        exchange_accesses(database, root)
+        if rows:
+            exchange_rows(database, root)
 
     def save(self, artifact: str, value: Any) -> None:
         """Save an artifact that the stage declares to write.

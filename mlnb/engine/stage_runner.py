@@ -18,12 +18,11 @@ from mlnb.engine.run_records import Outputs, StageResult
 from mlnb.engine.snapshot_keys import snapshot_request
 from mlnb.engine.stage_files import CellNote, ProgressNote, progress_path, write_cell
 from mlnb.engine.stage_jobs import Executor, Outcome, OutcomeState
+from mlnb.engine.stage_locks import StageLocks
 from mlnb.engine.stage_orders import AnyExecutor, Dispatcher, StageOrder
 from mlnb.engine.store import LINKED
 from mlnb.engine.test_set_access import Access, is_held_out, read_accesses
 from mlnb.errors import ContractBroken, RemoteError, StoreCorrupted
-
-POLL = 0.05  # seconds between two attempts to lock a stage key
 
 
 class StageTask(Record, frozen=True, kw_only=True):
@@ -59,6 +58,7 @@ class StageRunner:
         executor: AnyExecutor,
         jobs: JobFactory,
         dispatch: EventDispatcher,
+        dispatched: bool,
     ) -> None:
         self.run = run
         self.planner = planner
@@ -66,23 +66,38 @@ class StageRunner:
         self.executor = executor
         self.jobs = jobs
         self.dispatch = dispatch
+        self.locks = StageLocks(planner, dispatched)
 
     def compute(self, task: StageTask, cancelled: threading.Event) -> Computed | Outcome:
         """Compute a stage while holding the lock of its key, or wait for the process that does and use its result."""
-        key = task.step.key
+        key, name, holder = task.step.key, task.step.name, ""
         assert key is not None
         while not cancelled.is_set():
-            with self.store.lock(key) as held:
-                if held:
-                    result = self.store.result(key)
-                    forced = task.step.name in self.planner.selection.forced
-                    if result is not None and not forced and self.store.is_complete(result):
-                        return Computed(result=result, by_another_run=True)
-                    if isinstance(self.executor, Dispatcher):
-                        return self._order(self.executor, task, key, forced)
-                    return self._execute(self.executor, task, key)
-            time.sleep(POLL)
+            with self.locks.hold(name, key) as lock:
+                if lock.held:
+                    return self._compute(task, key, lock.shared)
+            if lock.holder and lock.holder != holder:
+                holder = lock.holder
+                self._on_progress(name, ProgressNote(done=0, total=1, text=f"waits for {holder}, which runs it"))
+            cancelled.wait(lock.wait)
         return Outcome(state=OutcomeState.INTERRUPTED)
+
+    def _compute(self, task: StageTask, key: str, shared: bool) -> Computed | Outcome:
+        """Compute a stage whose lock is held; return another run's result if there is one by now."""
+        remote, name = self.store.remote, task.step.name
+        forced = name in self.planner.selection.forced
+        result = self.store.result(key)
+        if result is not None and not forced and self.store.is_complete(result):
+            return Computed(result=result, by_another_run=True)
+        pushed = remote.stage(key, self.planner, again=True) if remote and shared and not forced else None
+        if pushed is not None:  # by the machine that had the lock
+            return Computed(result=pushed.result, by_another_run=True)
+        if isinstance(self.executor, Dispatcher):
+            return self._order(self.executor, task, key, forced)
+        computed = self._execute(self.executor, task, key)
+        if shared and isinstance(computed, Computed):  # the lock is held until it is pushed
+            self.planner.share(name, key, computed.result)
+        return computed
 
     def _order(self, executor: Dispatcher, task: StageTask, key: str, forced: bool) -> Computed | Outcome:
         """Have another machine run a stage; return its result, which that machine has pushed to the remote store."""
@@ -170,5 +185,5 @@ class StageRunner:
         write_cell(self.jobs.folder, name, CellNote(cell=cell, cells=cells, heading=heading))
 
     def _on_progress(self, name: str, note: ProgressNote) -> None:
-        """Write the progress that another machine reports where a notebook of this machine writes it."""
+        """Write progress that no notebook of this machine reports where such a notebook writes it."""
         write_private(progress_path(self.jobs.folder, name), encode(note))

@@ -173,6 +173,7 @@ def finish(project: Project, folder: Path) -> Erasure:
     _upload(project, journal)
     if journal.what == "erased":  # what expires here is kept there
         erase_remote(project, erasure)
+        _erase_shared(project)
     delete_folder(folder)
     flush_folder(folder.parent)
     return erasure
@@ -191,6 +192,19 @@ def erase_remote(project: Project, erasure: Erasure) -> None:
             f"The rows are erased here, but the remote store may have them still: {error} Set remote_mode = rw with "
             "credentials that may delete; `mlnb erase --resume` tries again."
         ) from error
+
+
+def _erase_shared(project: Project) -> None:
+    """Replace the hashes of test rows in the shared database by those without the erased rows."""
+    if project.database is None:
+        return
+    from mlnb.engine.shared_accesses import exchange_rows  # most projects share no database
+
+    if not exchange_rows(project.database, project.store_root):
+        raise ProjectError(
+            "The rows are erased here, but the shared database may have hashes of them still: it cannot be reached. "
+            "`mlnb erase --resume` tries again."
+        )
 
 
 def _move(source: Path, target: Path) -> None:

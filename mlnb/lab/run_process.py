@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mlnb.engine.files import PRIVATE, make_folder
 from mlnb.engine.project import Project
+from mlnb.engine.run_processes import is_local
 from mlnb.engine.run_records import RunState
 from mlnb.engine.runs import Run
 from mlnb.errors import UsageError
@@ -74,9 +75,11 @@ class RunProcess:
             running: A run that goes on, of whichever process; None: the one that was started here.
 
         Raises:
-            UsageError: No run goes on.
+            UsageError: No run goes on, or it goes on on another machine.
         """
         if running is not None and running.state == RunState.RUNNING:
+            if not is_local(running.record):
+                raise UsageError(f"Run {running.id} goes on on another machine; stop it there.")
             pid = running.record.pid
             os.kill(pid, signal.SIGTERM if pid == self.pid or is_command(pid) else signal.SIGINT)
         elif self._process is not None and self.is_alive():

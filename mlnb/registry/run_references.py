@@ -1,12 +1,16 @@
 """References to runs: the id of a run, or any id of the version that a run made."""
 
 import re
+from typing import TYPE_CHECKING
 
 from mlnb.engine.finished_runs import pull_run
 from mlnb.engine.project import Project
 from mlnb.engine.runs import SHORTEST, Run, open_run
 from mlnb.errors import UnknownRun
 from mlnb.registry.model_versions import SHORTEST_DIGEST
+
+if TYPE_CHECKING:
+    from mlnb.engine.active_runs import ActiveRun
 
 DIGEST = re.compile(rf"[0-9a-f]{{{SHORTEST_DIGEST},}}")
 
@@ -47,3 +51,18 @@ def open_referenced(project: Project, reference: str = "latest") -> Run:
         if name == "latest" or (run := pull_run(project, name)) is None:
             raise
         return run
+
+
+def active_elsewhere(project: Project, reference: str = "") -> "list[ActiveRun]":
+    """Return the runs of other machines that have not finished; none without a shared database.
+
+    Args:
+        project: The project.
+        reference: An id, or a start or end of one with at least SHORTEST characters; empty: all.
+    """
+    if project.database is None or 0 < len(reference) < SHORTEST:
+        return []
+    from mlnb.engine.active_runs import list_active  # most projects share no database
+
+    active = list_active(project, project.database)
+    return [each for each in active if each.run.id.startswith(reference) or each.run.id.endswith(reference)]

@@ -6,7 +6,7 @@ python -m mlnb.remote.helper FOLDER_OF_THE_PROJECT
 import os
 import sys
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cached_property, singledispatchmethod
 from pathlib import Path
 from typing import BinaryIO
@@ -80,8 +80,12 @@ class Helper:
 
     def _wait_for_pushes(self) -> int:
         """Return the number of stages that were pushed since the last call."""
-        waiting, self._pushing = self._pushing, []
-        return sum(future.result() for future in waiting)
+        pushing = list(self._pushing)
+        wait(pushing)
+        with self._lock:  # several requests may wait for the same ones, which are counted once
+            ended = [future for future in pushing if future in self._pushing]
+            self._pushing = [future for future in self._pushing if future not in ended]
+        return sum(future.result() for future in ended)
 
     @singledispatchmethod
     def answer(self, request: Request) -> Reply:
@@ -102,7 +106,8 @@ class Helper:
             pusher = self._find_pusher()
             return pusher is not None and pusher.push_stage(request)
 
-        self._pushing.append(self._pushes.submit(push))
+        with self._lock:
+            self._pushing.append(self._pushes.submit(push))
         return Reply(number=0)
 
     @answer.register

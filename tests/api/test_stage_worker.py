@@ -2,12 +2,18 @@
 
 import asyncio
 import logging
+import os
 import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
+import toys
 from dask_workers import Workers, dask_workers, free_port
 from in_process import InProcess, mlnb_in_process
 from remote_clones import Clones, output, run, shared_clones, states
@@ -99,6 +105,43 @@ def test_a_stage_whose_worker_stops_it_is_run_again(cluster: Workers, clones: Cl
     _, ended = run(ana)
     assert set(states(ended).values()) == {"finished"} and ended.load("total")["total"] == 7.0
     assert len(clones.named("/stages/")) == 4  # a result each
+
+
+def test_the_stage_of_a_worker_that_is_killed_runs_again_on_another_one(
+    clones: Clones, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = tmp_path / "begun"
+    body = f"import os, pathlib, time\nbegun = pathlib.Path({str(begun)!r})\nagain = begun.exists()\n"
+    body += "begun.write_text(str(os.getpid()))\nif not again:\n    time.sleep(60)\nstage.save('out', 'done')"
+    root = toys.project(tmp_path / "ana", {"10_slow": toys.stage("slow", body, writes={"out": "a word"})})
+    with dask_workers() as workers, (tmp_path / "worker.log").open("w+") as log:
+        words = [sys.executable, "-m", "mlnb.cli.main", "worker", "--on", workers.url]
+        worker = subprocess.Popen(words, cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        kernels, ended = list[int](), list[float]()
+
+        def kill() -> None:
+            wait_for(lambda: begun.exists() and begun.read_text(), 60, "the stage to begin")
+            workers.join()
+            kernels.append(int(begun.read_text()))
+            worker.kill()
+            ended.append(time.monotonic())
+
+        try:
+            wait_for(lambda: "has joined" in Path(log.name).read_text(), 60, "the worker to join")
+            monkeypatch.setenv("MLNB_EXECUTOR", workers.url)
+            killer = threading.Thread(target=kill)
+            killer.start()
+            _, done = run(root)
+            seconds = time.monotonic() - ended[0]
+            killer.join()
+        finally:
+            worker.kill()
+            worker.wait()
+        wait_for(lambda: not psutil.pid_exists(kernels[0]), 10, "the end of the killed worker's kernel")
+        for own in workers.own.values():
+            own.close()
+    assert done.load("out") == "done" and seconds < 10 and int(begun.read_text()) == os.getpid()
+    assert len(clones.named("/stages/")) == 1  # one result, and the killed attempt has left none
 
 
 def test_an_interruption_ends_the_stage_on_its_worker(cluster: Workers, clones: Clones) -> None:

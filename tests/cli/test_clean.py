@@ -10,6 +10,7 @@ from in_process import mlnb_with_kernels
 
 from mlnb.engine import runs
 from mlnb.engine.project import Project
+from mlnb.engine.run_processes import process_start
 from mlnb.engine.run_records import RunState
 
 
@@ -58,7 +59,7 @@ def test_scratch_of_a_failed_stage_is_kept_and_orphaned_scratch_is_deleted(tmp_p
 def test_nothing_is_deleted_during_a_run(root: Path) -> None:
     run = runs.list_runs(Project.find(root))[0]
     before, pid = run.record, os.getpid()
-    run.update(state=RunState.RUNNING, pid=pid, pid_started=runs.process_start(pid))
+    run.update(state=RunState.RUNNING, pid=pid, pid_started=process_start(pid))
     run.save()
     try:
         assert "is running; nothing was deleted" in mlnb_with_kernels(root, "clean", "--runs", "0", code=2)

@@ -3,12 +3,15 @@
 import os
 import signal
 import threading
+from concurrent.futures import Future
 from pathlib import Path
 
 import toys
 
+from mlnb.engine.project import Project
 from mlnb.engine.remote_messages import FindStages, Probe
 from mlnb.engine.remote_process import GONE, RemoteProcess
+from mlnb.remote.helper import Helper
 
 
 def test_requests_are_answered_until_the_process_ends(tmp_path: Path) -> None:
@@ -25,21 +28,49 @@ def test_requests_are_answered_until_the_process_ends(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert results == [""] * 4 and len(process.request(Probe()).checks) == 5
+    assert (
+        "obstore" in Path(f"/proc/{process.pid}/maps").read_text()
+    )  # the client is there, and in no process that forks
     os.kill(process.pid, signal.SIGKILL)
     assert process.request(Probe()).down == GONE
     assert process.request(Probe()).down == GONE
     process.close()
 
 
+def test_all_requests_that_wait_for_pushes_wait_and_one_counts_them(tmp_path: Path) -> None:
+    root = toys.project(tmp_path / "project", {}, f"remote = {(tmp_path / 'share').as_uri()}")
+    helper, pushing, counts = Helper(Project.find(root)), Future[bool](), list[int]()
+    helper._pushing.append(pushing)
+    threads = [threading.Thread(target=lambda: counts.append(helper._wait_for_pushes())) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    threads[0].join(0.1)
+    assert counts == []
+    pushing.set_result(True)
+    for thread in threads:
+        thread.join()
+    assert sorted(counts) == [0, 1] and helper._wait_for_pushes() == 0
+
+
+def counting_clients(root: Path) -> Path:
+    """Write the project whose stages log in how many processes a client of a remote store is loaded."""
+    toys.chain(root)
+    for stem in ("10_number", "20_double", "25_note", "30_total"):
+        toys.edit(root, stem, "stage.save(", f"{toys.COUNT_CLIENTS}\nstage.save(")
+    return root
+
+
 def test_warm_kernels_run_with_a_remote_store(toy_root: Path, tmp_path: Path) -> None:
     remote = {"MLNB_REMOTE": (tmp_path / "share").as_uri(), "MLNB_ACTOR": "ana"}
-    toys.chain(toy_root)
+    counting_clients(toy_root)
     toys.mlnb(toy_root, "run", "--no-report", env=remote)
     first = toys.record(toy_root)
     toys.empty(toy_root)
-    toys.chain(toy_root)
+    counting_clients(toy_root)
     total = first["stages"]["total"]["outputs"]["total"]["digest"]  # which is not here, and no input
     toys.edit(toy_root, "20_double", "factor *", f"bool(stage.project.store.read({total!r})) * factor *")
     text = toys.mlnb(toy_root, "run", "--no-report", env=remote)  # the parent is warm, and the kernels are forked
     assert f"reused, run {first['id']} by ana" in text and toys.states(toy_root)["double"] == "finished"
     assert set(toys.states(toy_root).values()) == {"finished", "reused"}
+    for record in (first, toys.record(toy_root)):
+        assert [stage["metrics"]["clients"] for stage in record["stages"].values()] == [0.0] * 4

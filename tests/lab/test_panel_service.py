@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import toys
 
+from mlnb.engine.run_processes import process_start
 from mlnb.engine.run_records import RunState, StageState
-from mlnb.engine.runs import list_runs, process_start
+from mlnb.engine.runs import list_runs
 from mlnb.engine.stage_files import CellNote, write_cell
 from mlnb.errors import MlnbError, ProjectError, UnknownRun, UsageError
 from mlnb.lab.panel_service import PanelService
@@ -208,6 +209,15 @@ def test_a_run_of_another_process_is_stopped(service, monkeypatch, words, number
         monkeypatch.undo()
         process.kill()
     assert sent[-1] == (process.pid, number)
+
+
+def test_a_run_of_another_machine_is_not_stopped_here(service, monkeypatch):
+    run = list_runs(service.view.project)[0]
+    run.update(state=RunState.RUNNING, pid=os.getppid(), pid_started="of another machine")
+    run.save()
+    monkeypatch.setattr("mlnb.engine.runs.is_alive", lambda project, record: True)  # it has a lease
+    with pytest.raises(UsageError, match="on another machine; stop it there"):
+        service.stop({})
 
 
 def test_a_command_that_fails_without_a_run_shows_its_output(service, monkeypatch, tmp_path):

@@ -120,17 +120,17 @@ class _SearchLoop:
         finished = wait(self.running, return_when=FIRST_COMPLETED).done if self.running else set()
         for future in finished:
             trial = self.running.pop(future)
-            self.leases.release(trial)
             index = trial.user_attrs["index"]
             try:
                 outcome = future.result()
             except BudgetExceeded:
                 abandon_trial(self.study, trial.number)
                 self.late.add(index)
-                continue
-            if outcome.predictions is not None:
-                predictions.save(index, outcome.predictions)
-            report_trial(self.study, trial, outcome.state, outcome.scores)
+            else:
+                if outcome.predictions is not None:
+                    predictions.save(index, outcome.predictions)
+                report_trial(self.study, trial, outcome.state, outcome.scores)
+            self.leases.release(self.study, trial)  # not before: a running trial without a lease is abandoned
         before = self.results.keys()
         self.results = finished_trials(self.study)
         new = sorted(self.results.keys() - before)

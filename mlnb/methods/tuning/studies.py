@@ -29,7 +29,7 @@ from ...codec import convert, to_json
 from ..contracts.candidates import Params, TrialResult, TrialScores
 from ..training_data.cross_validation import Fold
 from ..models.search_spaces import SPACES
-from .trial_leases import TrialLeases, ask_trial, leased_storage
+from .trial_leases import TrialLeases
 
 BATCH = 4  # trials that are proposed from the same earlier results
 
@@ -137,7 +137,7 @@ def open_storage(url: str | None) -> Iterator[optuna.storages.RDBStorage | None]
         yield None
         return
     with _explained(url):
-        storage = leased_storage(url)
+        storage = optuna.storages.RDBStorage(url)
     try:
         yield storage
     finally:
@@ -218,8 +218,8 @@ def open_trials(study: optuna.Study, leases: TrialLeases | None = None) -> set[i
         study: the study.
         leases: those of this process; None: there are none.
     """
-    if leases is not None:
-        leases.expire(study)
+    for number in leases.expired(study) if leases is not None else ():
+        abandon_trial(study, number)
     indices = set()
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING)):
         if trial.state == TrialState.RUNNING and is_dead(trial.user_attrs.get("worker", "")):
@@ -280,27 +280,27 @@ def take_trial(study: optuna.Study, leases: TrialLeases | None = None) -> Any:
         an Optuna trial with its parameters, or None when the queue is empty.
     """
     while study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-        trial = ask_trial(study)
+        trial = study.ask()
         index = trial.user_attrs.get("index")
         if leases is not None:
-            leases.take(trial)  # first: a trial with a worker and without a lease would never be released
+            leases.take(study, trial)  # first: a trial with a worker and without a lease would never be released
         try:
             trial.set_user_attr("worker", worker_name())
         except optuna.exceptions.UpdateFinishedTrialError:  # another process saw it without a worker: abandoned
-            _release(leases, trial)
+            _release(leases, study, trial)
             continue
         earlier = study.get_trials(deepcopy=False)[: trial.number]
         if index is None or any(_counts(t) and t.user_attrs.get("index") == index for t in earlier):
             abandon_trial(study, trial.number)
-            _release(leases, trial)
+            _release(leases, study, trial)
             continue
         return trial
     return None
 
 
-def _release(leases: TrialLeases | None, trial: Any) -> None:
+def _release(leases: TrialLeases | None, study: optuna.Study, trial: Any) -> None:
     if leases is not None:
-        leases.release(trial)
+        leases.release(study, trial)
 
 
 def abandon_trial(study: optuna.Study, number: int) -> None:

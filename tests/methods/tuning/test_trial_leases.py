@@ -8,9 +8,10 @@ import optuna
 import pytest
 from database_server import run_postgresql
 
+from mlnb import leases
 from mlnb.methods.contracts.candidates import TrialScores
 from mlnb.methods.training_data.cross_validation import Fold
-from mlnb.methods.tuning import studies, trial_leases
+from mlnb.methods.tuning import studies
 from mlnb.methods.tuning.hyperparameter_search import tune
 from mlnb.methods.tuning.studies import (
     enqueue_trial,
@@ -35,8 +36,8 @@ def database() -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def short_leases(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trial_leases, "RENEW_SECONDS", 1)
-    monkeypatch.setattr(trial_leases, "LEASE_SECONDS", 2)
+    monkeypatch.setattr(leases, "RENEW_SECONDS", 0.5)
+    monkeypatch.setattr(leases, "LEASE_SECONDS", 2)
     monkeypatch.setattr(studies, "is_dead", lambda worker: not worker)  # processes of other machines
 
 
@@ -77,11 +78,11 @@ def test_the_trials_of_a_lost_host_run_again_on_another_one(database: str) -> No
 def test_a_renewed_lease_stays_and_a_late_report_is_rejected(database: str) -> None:
     with open_storage(database) as storage:
         study = open_study(storage, "late", "minimize")
-        with TrialLeases(storage) as leases:
+        with TrialLeases(storage) as held:
             enqueue_trial(study, 0, "baseline", {}, "none", True, ["baseline"])
-            trial = take_trial(study, leases)
+            trial = take_trial(study, held)
             threading.Event().wait(2.5)  # longer than a lease
-            assert open_trials(study, leases) == {0}
+            assert open_trials(study, held) == {0}
         trial.set_user_attr("scores", {"score": 0.1})  # and its process is stopped here
         threading.Event().wait(2.5)
         assert open_trials(study, TrialLeases(storage)) == set() and finished_trials(study) == {}
