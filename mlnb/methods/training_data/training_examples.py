@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ...codec import replace
+from ...column_files import IN_MEMORY, ColumnFiles
 from ..contracts.problems import ProblemContract, required
 from ..tasks.task_traits import traits_of
 from ..models.anomaly_detection import reference_flags
@@ -110,6 +111,7 @@ def learn_examples(
     training: pd.DataFrame,
     use_up: bool = False,
     compact: bool = False,
+    files: ColumnFiles = IN_MEMORY,
 ) -> Examples:
     """Return the examples that the final model learns from.
 
@@ -120,14 +122,16 @@ def learn_examples(
         training: typed training rows.
         use_up: whether columns may be removed from the table as they are encoded, which saves memory.
         compact: whether a long table's matrix may be Compact: LightGBM takes it as it is.
+        files: for the columns of such a matrix that does not fit in memory.
     """
     if isinstance(encoder, Windows):
         fan = learn_fan(contract, schema, encoder, training)
         return Examples(fan.X, fan.y)
     y = read_target(contract, training)
     groups, weights = read_groups(contract, training), read_weights(contract, training)
+    arrays = TableArrays(training, schema, use_up)
     lean = compact and len(training) > LONG
-    X = (encoder.pack_training if lean else encoder.transform_training)(TableArrays(training, schema, use_up), y)
+    X = encoder.pack_training(arrays, y, files) if lean else encoder.transform_training(arrays, y)
     if use_up and len(y) > LONG:
         release_memory()
     return Examples(X, y, groups, weights, constraints=encoder.constraints())
