@@ -30,7 +30,13 @@ from pyarrow import parquet
 
 COLUMNS = 20
 GROUP = 1 << 20  # rows that are generated at a time
-SETTINGS = {"split.folds": "2", "tune.trials": "1", "tune.families": '["lightgbm"]', "metric": "roc_auc"}
+SETTINGS = {
+    "split.folds": "2",
+    "tune.trials": "1",
+    "tune.seconds": "0",
+    "tune.families": '["lightgbm"]',
+    "metric": "roc_auc",
+}
 MARK = "MLNB_BENCHMARK"  # environment variable that identifies the processes of one side
 COMPARED = ("table", "training", "test", "encoder", "best", "model", "metrics")  # artifacts
 

@@ -10,6 +10,7 @@ from stage_cells import StageCells
 from mlnb.array_files import ArrayFiles
 from mlnb.engine import formats, stage
 from mlnb.engine.run_records import Outputs
+from mlnb.errors import DataError
 from mlnb.methods.tables import data_sources, one_type, type_inference
 from mlnb.methods.training_data import training_examples
 
@@ -41,16 +42,14 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(folder: Path, source: Path, patch: pytest.MonkeyPatch, share: float) -> Outputs:
+def run(folder: Path, source: Path, patch: pytest.MonkeyPatch, share: float, upto: str = "evaluate") -> Outputs:
     """Return the artifacts of a run in which every table and matrix is long."""
     for module in SPLIT_BY_LENGTH:
         patch.setattr(module, "LONG", 100)
     patch.setattr(stage, "MEMORY_SHARE", share)
     folder.mkdir()
-    cells = StageCells(folder).run(
-        {"problem.target": "answer", "ingest.data": str(source), **SETTINGS}, upto="evaluate"
-    )
-    return cells.artifacts
+    parameters = {"problem.target": "answer", "ingest.data": str(source), **SETTINGS}
+    return StageCells(folder).run(parameters, upto=upto).artifacts
 
 
 def test_all_artifacts_are_equal_to_the_byte(tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,3 +60,11 @@ def test_all_artifacts_are_equal_to_the_byte(tmp_path: Path, source: Path, monke
     assert {folder.parent.name for folder in mapped} >= {"ingest", "validate", "split", "train", "evaluate"}
     different = [name for name, output in in_memory.items() if in_files[name].digest != output.digest]
     assert not different and len(in_files) == len(in_memory)
+
+
+def test_a_table_without_enough_memory_is_refused_before_it_is_read(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "available_memory", lambda most: 100 << 20)
+    with pytest.raises(DataError, match=r"800 rows and 8 columns need about 0\.4 GB of memory.*0\.1 GB are available"):
+        run(tmp_path / "run", source, monkeypatch, 0.0, upto="ingest")

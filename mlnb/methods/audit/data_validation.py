@@ -262,7 +262,10 @@ def _audit_table(table: pd.DataFrame, schema: Schema, target: str | None) -> lis
         )
     some = [c.name for c in schema.features if 0 < table[c.name].isna().mean() < 0.5]
     if some:
-        rows = table[some].isna().any(axis=1).sum()
+        gaps = np.zeros(len(table), dtype=bool)
+        for name in some:
+            gaps |= table[name].isna().to_numpy()
+        rows = gaps.sum()
         names = ", ".join(some[:6]) + (" ..." if len(some) > 6 else "")
         message = f"{count(len(some), 'feature')} with missing values: {names}"
         findings.append(finding("missing", "info", None, rows, message, "kept; the encoder marks missing values"))
