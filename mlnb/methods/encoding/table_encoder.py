@@ -201,7 +201,7 @@ class Encoder:
             of shape (n, d).
         """
         columns = []
-        if files is not None and not files.holds(CELL_BYTES * len(y) * len(self.names)):
+        if files is not None and not files.holds(self.matrix_bytes(len(y))):
             files = None
         for codec, start, stop in self.positions:
             values = _array(arrays, codec.column)
@@ -212,6 +212,10 @@ class Encoder:
                 columns.append(column if files is None else files.keep_array(column))
             del block, values
         return Compact(columns, files=files)
+
+    def matrix_bytes(self, rows: int) -> int:
+        """Return the bytes of the matrix of some rows, of a Compact at most."""
+        return CELL_BYTES * rows * len(self.names)
 
     @property
     def is_identity(self) -> bool:

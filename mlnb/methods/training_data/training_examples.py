@@ -21,6 +21,7 @@ from ..tasks.task_traits import traits_of
 from ..models.anomaly_detection import reference_flags
 from ..tables.arrow_tables import release_memory
 from ..tables.columns import Schema, TableArrays, to_arrays
+from ..tables.memory_needs import require_memory
 from ..tables.sample_weights import even_rows, scale_weights
 from ..encoding.table_encoder import Encoder
 from .cross_validation import Fold, encode_folds
@@ -132,6 +133,8 @@ def learn_examples(
     groups, weights = read_groups(contract, training), read_weights(contract, training)
     arrays = TableArrays(training, schema, use_up)
     lean = compact and len(training) > LONG
+    if lean:  # encoded, a table may have many more columns
+        require_memory(len(y), len(encoder.names), encoder.matrix_bytes(len(y)), files)
     X = encoder.pack_training(arrays, y, files) if lean else encoder.transform_training(arrays, y)
     if use_up and len(y) > LONG:
         release_memory()
