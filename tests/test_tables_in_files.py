@@ -47,6 +47,7 @@ def run(folder: Path, source: Path, patch: pytest.MonkeyPatch, share: float, upt
     for module in SPLIT_BY_LENGTH:
         patch.setattr(module, "LONG", 100)
     patch.setattr(stage, "MEMORY_SHARE", share)
+    patch.setattr(stage, "LARGE", 0)
     folder.mkdir()
     parameters = {"problem.target": "answer", "ingest.data": str(source), **SETTINGS}
     return StageCells(folder).run(parameters, upto=upto).artifacts

@@ -10,6 +10,7 @@ import pytest
 import toys
 
 from mlnb.engine import formats
+from mlnb.engine import stage as stage_module
 from mlnb.engine.interactive_stage import InteractiveStage
 from mlnb.engine.project import Project
 from mlnb.errors import ContractBroken, UnknownRun
@@ -93,6 +94,7 @@ def test_a_table_that_does_not_fit_in_memory_is_held_in_files(
     project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(formats, "LONG", 2)
+    monkeypatch.setattr(stage_module, "LARGE", 0)
     frame = pandas.DataFrame({"a": [1.0, 2.0, 3.0], "b": ["x", "y", None]})
     first = open_stage(project, "number", [], {"number": "a table"})
     first.save("number", frame)
