@@ -9,6 +9,8 @@ from mlnb.engine.files import flush_folder, make_folder, temporary_path, writing
 from mlnb.engine.store import READ_ONLY, Store
 from mlnb.engine.tombstones import refuse_erased
 
+FOLDER = "00"  # of the objects: `mlnb clean` deletes what a killed process has left there
+
 
 def put_written(store: Store, write: Callable[[BinaryIO], None]) -> tuple[str, int]:
     """Store what `write` writes to a file; return its digest and size in bytes.
@@ -17,7 +19,7 @@ def put_written(store: Store, write: Callable[[BinaryIO], None]) -> tuple[str, i
         DataError: The object was erased.
         StoreFull: The disk is full.
     """
-    written = temporary_path(store.root / "objects")
+    written = temporary_path(store.root / "objects" / FOLDER)
     try:
         with writing(written, READ_ONLY) as file:
             write(file)

@@ -17,7 +17,7 @@ def test_an_object_is_stored_under_the_digest_of_its_bytes(tmp_path: Path) -> No
         digest, size = put_written(store, lambda file: [file.write(b"ab"), file.write(b"c")])  # type: ignore[arg-type]
         assert (digest, size) == (digest_bytes(b"abc"), 3) and store.read(digest) == b"abc"
         assert os.stat(store.path(digest)).st_mode & 0o777 == 0o400
-        assert [path.name for path in (tmp_path / "objects").iterdir()] == [digest[:2]]
+        assert list((tmp_path / "objects").glob("*/*")) == [store.path(digest)]
 
 
 def test_nothing_is_left_of_an_object_that_could_not_be_written(tmp_path: Path) -> None:
@@ -27,4 +27,4 @@ def test_nothing_is_left_of_an_object_that_could_not_be_written(tmp_path: Path) 
 
     with pytest.raises(KeyboardInterrupt):
         put_written(Store(tmp_path), write)
-    assert not list((tmp_path / "objects").iterdir())
+    assert not list((tmp_path / "objects").glob("*/*"))
