@@ -1,6 +1,6 @@
 """Train on a table that does not fit in memory, and compare with the same table in memory.
 
-    python benchmarks/larger_than_memory.py [--rows 5000000] [--memory 1] [--categories] [--folder DIR] [--alone]
+    python benchmarks/larger_than_memory.py [--rows 5000000] [--memory 2] [--categories] [--folder DIR] [--alone]
 
 Generates a Parquet file of twenty columns and a target, in groups of rows, half of the columns float32 and half
 float64, each value a multiple of 1/64; with --categories two of the columns are texts. Two projects run
@@ -172,7 +172,7 @@ def compare(folder: Path, rows: int, memory: float, categories: bool, alone: boo
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=5_000_000)
-    parser.add_argument("--memory", type=float, default=1.0, help="memory of the limited project, in GB")
+    parser.add_argument("--memory", type=float, default=2.0, help="memory of the limited project, in GB")
     parser.add_argument("--categories", action="store_true", help="two columns of texts")
     parser.add_argument("--folder", type=Path, help="where to work (default: a temporary folder)")
     parser.add_argument("--alone", action="store_true", help="without the project in memory")
