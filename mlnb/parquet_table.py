@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from mlnb.column_files import IN_MEMORY, ColumnFiles
 
 if TYPE_CHECKING:
     import pandas
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
 GROUP = 1 << 17  # rows of a row group: one is written while the next is read, and few are in memory
 BATCH = 1 << 16  # rows of which a sample is taken at a time
+CELL_BYTES, TEXT_BYTES = 8, 16  # of a cell in memory: a number or a date, and at least a short text with its offset
 
 
 class ParquetTable:
@@ -21,6 +24,7 @@ class ParquetTable:
     Attributes:
         path: The file.
         columns: Names of the columns.
+        nbytes: Estimate of its size in memory as a DataFrame.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,6 +40,7 @@ class ParquetTable:
         self.path = path
         self.columns: list[str] = metadata.schema.to_arrow_schema().names
         self._rows: int = metadata.num_rows
+        self.nbytes = memory_bytes(metadata)
         self._described: dict[str, Any] = json.loads((metadata.metadata or {}).get(b"pandas", b"{}"))
 
     def __len__(self) -> int:
@@ -63,14 +68,19 @@ class ParquetTable:
         column: pandas.Series[Any] = self._read(name)[name]
         return column
 
-    def to_pandas(self) -> "pandas.DataFrame":
-        """Return the whole table, read column by column: neither Arrow's form of all nor a copy is ever in memory."""
+    def to_pandas(self, files: ColumnFiles | None = None) -> "pandas.DataFrame":
+        """Return the whole table, read column by column: neither Arrow's form of all nor a copy is ever in memory.
+
+        Args:
+            files: For the columns of a table that is larger than its limit; None: all columns are in memory.
+        """
         import pandas
 
         columns, attrs = dict[str, Any](), dict[Any, Any]()
+        keep = (files or IN_MEMORY).keeper(self.nbytes)
         for name in self.columns:
             part = self._read(name)
-            columns[name], attrs = part[name], part.attrs
+            columns[name], attrs = keep(part[name]), part.attrs
         table = pandas.DataFrame(columns, copy=False)
         table.attrs = attrs
         return table
@@ -154,6 +164,45 @@ def write_texts(path: Path, names: list[str], rows: int, batches: Iterable["pyar
     return ParquetTable(path)
 
 
+def write_frame(file: BinaryIO, frame: "pandas.DataFrame") -> None:
+    """Write a table as pandas would write it in groups of GROUP rows, to the byte, with few of them in Arrow's form.
+
+    Args:
+        file: To write to.
+        frame: n rows with the index 0 to n - 1, as `is_plain_frame` accepts them.
+    """
+    import pyarrow
+
+    schema = pyarrow.Schema.from_pandas(frame)
+    starts = range(0, len(frame), GROUP)
+    parts = (frame.iloc[start : start + GROUP] for start in starts)
+    _write(file, schema, (pyarrow.Table.from_pandas(part, schema=schema) for part in parts))
+
+
+def is_plain_frame(frame: "pandas.DataFrame") -> bool:
+    """Return whether the index is 0 to n - 1 and the columns have different names, all of them texts; no attributes."""
+    import pandas
+
+    index, names = frame.index, frame.columns
+    if not (isinstance(index, pandas.RangeIndex) and index.equals(pandas.RangeIndex(len(frame))) and not frame.attrs):
+        return False
+    return (
+        index.name is None and names.name is None and names.is_unique and all(isinstance(name, str) for name in names)
+    )
+
+
+def memory_bytes(metadata: Any) -> int:
+    """Return an estimate of the bytes of a table in memory from the footer of its file."""
+    size = 0
+    for column in range(metadata.num_columns):
+        least = TEXT_BYTES if metadata.schema.column(column).physical_type == "BYTE_ARRAY" else CELL_BYTES
+        stored = sum(
+            metadata.row_group(g).column(column).total_uncompressed_size for g in range(metadata.num_row_groups)
+        )
+        size += max(int(stored), least * metadata.num_rows)
+    return size
+
+
 def _grouped(batches: Iterable["pyarrow.Table"], schema: "pyarrow.Schema") -> Iterator["pyarrow.Table"]:
     """Yield the rows in tables of GROUP rows, the last one shorter."""
     import pyarrow
@@ -177,7 +226,7 @@ def _of_length(schema: "pyarrow.Schema", rows: int) -> "pyarrow.Schema":
     return schema.with_metadata({b"pandas": json.dumps(described).encode()})
 
 
-def _write(path: Path, schema: "pyarrow.Schema", groups: Iterable["pyarrow.Table"]) -> None:
+def _write(path: Path | BinaryIO, schema: "pyarrow.Schema", groups: Iterable["pyarrow.Table"]) -> None:
     """Write tables of at most GROUP rows, each as a row group, while the next one is read."""
     import pyarrow
     from pyarrow import parquet

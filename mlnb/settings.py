@@ -71,6 +71,12 @@ class ProjectSettings(SettingsGroup):
         0.0, "Days after which `mlnb clean` deletes runs, but not those of versions with an alias; 0: never.", low=0
     )
     workers = Setting(2, "Number of stages that run at once.", low=1)
+    memory = Setting(
+        0.0,
+        "Memory in MB that a stage may take; larger tables are held in files. 0: what machine and container have free.",
+        variable="MLNB_RUN_MEMORY",
+        low=0,
+    )
     cell_timeout = Setting(1800.0, "Time limit of one cell in seconds; 0: none.", low=0)
     stage_timeout = Setting(3600.0, "Time limit of one stage in seconds; 0: none.", low=0)
     openlineage = Setting(

@@ -7,7 +7,8 @@ import pyarrow
 import pytest
 
 from mlnb import parquet_table
-from mlnb.parquet_table import ParquetTable, write_texts
+from mlnb.column_files import ColumnFiles
+from mlnb.parquet_table import ParquetTable, is_plain_frame, write_frame, write_texts
 
 
 @pytest.mark.parametrize("sizes", [[20], [7, 7, 6], [3, 11, 1, 5], [14]])
@@ -70,3 +71,44 @@ def test_an_error_while_a_group_is_written_is_raised(tmp_path, monkeypatch):
 def test_the_head_and_a_sample_of_no_rows_have_the_columns(tmp_path):
     table = write_texts(tmp_path / "x.parquet", ["a"], 0, [])
     assert list(table.head()) == ["a"] and not len(table.head()) and list(table.sample(3)) == ["a"]
+
+
+FRAME = pandas.DataFrame(
+    {
+        "number": [0.5, None, 2.0, 3.0, 4.0],
+        "text": pandas.Series(["a", None, "é", "", "b"], dtype="str"),
+        "missing at first": pandas.Series([None, None, None, "x", None], dtype="str"),
+        "truth": pandas.Series([True, None, False, None, True], dtype="boolean"),
+        "date": pandas.to_datetime(["2024-01-01", None, None, "2024-01-02", None]).astype("datetime64[us]"),
+    }
+)
+
+
+@pytest.mark.parametrize("group", [2, 5, 7])
+def test_a_table_is_written_in_groups_as_pandas_writes_it(tmp_path, monkeypatch, group):
+    monkeypatch.setattr(parquet_table, "GROUP", group)
+    buffer, path = io.BytesIO(), tmp_path / "x.parquet"
+    FRAME.to_parquet(buffer, compression="zstd", row_group_size=group)
+    files = ColumnFiles(tmp_path, 0)
+    mapped = pandas.DataFrame({name: files.keep(FRAME[name]) for name in FRAME}, copy=False)
+    for frame in (FRAME, mapped):
+        with path.open("wb") as file:
+            write_frame(file, frame)
+        assert path.read_bytes() == buffer.getvalue()
+    table = ParquetTable(path)
+    assert table.is_plain and table.nbytes >= 5 * (3 * 8 + 2 * 16)
+    in_files = ColumnFiles(tmp_path, table.nbytes - 1)
+    pandas.testing.assert_frame_equal(table.to_pandas(in_files), FRAME)
+    assert in_files.written > 0
+    in_memory = ColumnFiles(tmp_path, table.nbytes)
+    pandas.testing.assert_frame_equal(table.to_pandas(in_memory), FRAME)
+    assert in_memory.written == 0
+
+
+def test_which_frames_are_plain():
+    assert is_plain_frame(FRAME) and is_plain_frame(FRAME.iloc[:0])
+    named, attributed = FRAME.rename_axis(index="n"), FRAME.copy()
+    attributed.attrs["source"] = "x"
+    twice = pandas.concat([FRAME, FRAME], axis=1)
+    others = [FRAME.iloc[1:], FRAME.iloc[::2], FRAME.set_index("number"), FRAME.rename(columns={"text": 0})]
+    assert not any(map(is_plain_frame, [named, attributed, twice, FRAME.rename_axis(columns="n"), *others]))

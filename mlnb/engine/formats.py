@@ -5,15 +5,18 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from mlnb.codec import Record, decode, encode
+from mlnb.column_files import IN_MEMORY, ColumnFiles
 from mlnb.engine.run_records import OutputRecord
 from mlnb.engine.store import Store
+from mlnb.engine.written_objects import put_written
 from mlnb.errors import ContractBroken, MlnbError, SchemaError
-from mlnb.parquet_table import ParquetTable
+from mlnb.parquet_table import ParquetTable, is_plain_frame, write_frame
 
-LONG = 100_000  # rows of a table from which it is read column by column
+LONG = 100_000  # rows of a table from which it is written in groups of rows and read column by column
+LARGE = 1 << 24  # bytes of an array from which it is written without a copy in memory
 
 
 def save_object(store: Store, value: Any, description: str = "") -> OutputRecord:
@@ -37,12 +40,22 @@ def save_object(store: Store, value: Any, description: str = "") -> OutputRecord
     if isinstance(value, ParquetTable):
         size, digest = value.path.stat().st_size, store.put_file(value.path)
         return OutputRecord(digest=digest, format="table", bytes=size, description=description)
+    if (large := _writer(value)) is not None:
+        kind, write = large
+        digest, size = put_written(store, write)
+        return OutputRecord(digest=digest, format=kind, bytes=size, description=description)
     kind, data = _encode(value)
     return OutputRecord(digest=store.put_bytes(data), format=kind, bytes=len(data), description=description)
 
 
 def load_object(
-    store: Store, kind: str, digest: str, record: type[Record] | None = None, where: str = "", unpickle: bool = False
+    store: Store,
+    kind: str,
+    digest: str,
+    record: type[Record] | None = None,
+    where: str = "",
+    unpickle: bool = False,
+    files: ColumnFiles = IN_MEMORY,
 ) -> Any:
     """Return the object that is stored under `digest`, verified.
 
@@ -53,6 +66,7 @@ def load_object(
         record: The class of a typed record that was saved as JSON; None for any other object.
         where: What is read, for the message of a `SchemaError`.
         unpickle: Whether a pickle is loaded, which runs the code that it names: in stages alone, never to show a run.
+        files: For the columns of a table that does not fit in memory.
 
     Raises:
         StoreCorrupted: The bytes do not match the digest.
@@ -74,16 +88,16 @@ def load_object(
         described = "a pickle, which could run any code" if kind == "pickle" else f"of format {kind!r}"
         raise SchemaError(f"{where} is {described}; expected {', '.join(_READERS)}, tree or file.")
     try:
-        return _READERS[kind](store, digest)
+        return _READERS[kind](store, digest, files)
     except (ValueError, OSError, RecursionError, MemoryError) as error:
         if isinstance(error, MlnbError):
             raise
         raise SchemaError(f"{where} is no {kind}, though its digest matches: {error}.") from error
 
 
-def _read_table(store: Store, digest: str) -> Any:
+def _read_table(store: Store, digest: str, files: ColumnFiles) -> Any:
     table = open_table(store, digest)
-    return table.to_pandas() if isinstance(table, ParquetTable) else table
+    return table.to_pandas(files) if isinstance(table, ParquetTable) else table
 
 
 def open_table(store: Store, digest: str) -> Any:
@@ -103,17 +117,18 @@ def open_table(store: Store, digest: str) -> Any:
     return frame
 
 
-def _read_array(store: Store, digest: str) -> Any:
+def _read_array(store: Store, digest: str, files: ColumnFiles) -> Any:
     import numpy
 
-    return numpy.lib.format.read_array(io.BytesIO(store.read(digest)), allow_pickle=False)
+    with store.open(digest) as file:
+        return numpy.lib.format.read_array(file, allow_pickle=False)
 
 
-_READERS: dict[str, Callable[[Store, str], Any]] = {
+_READERS: dict[str, Callable[[Store, str, ColumnFiles], Any]] = {
     "table": _read_table,
     "array": _read_array,
-    "json": lambda store, digest: json.loads(store.read(digest)),
-    "text": lambda store, digest: store.read(digest).decode(),
+    "json": lambda store, digest, _: json.loads(store.read(digest)),
+    "text": lambda store, digest, _: store.read(digest).decode(),
 }
 
 
@@ -122,6 +137,18 @@ def _release_arrow_memory() -> None:
     import pyarrow
 
     pyarrow.default_memory_pool().release_unused()
+
+
+def _writer(value: Any) -> tuple[str, Callable[[BinaryIO], None]] | None:
+    """Return the format of a long table or a large array, and what writes it to a file; None for any other object."""
+    kind = type(value)
+    if kind.__name__ == "DataFrame" and kind.__module__.startswith("pandas") and len(value) >= LONG:
+        return ("table", lambda file: write_frame(file, value)) if is_plain_frame(value) else None
+    if kind.__name__ == "ndarray" and value.dtype != object and value.nbytes >= LARGE:
+        import numpy
+
+        return "array", lambda file: numpy.save(file, numpy.ascontiguousarray(value), allow_pickle=False)
+    return None
 
 
 def _encode(value: Any) -> tuple[str, bytes | memoryview]:

@@ -3,10 +3,13 @@
 import os
 import time
 from abc import ABC, abstractmethod
+from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
 
+from mlnb.available_memory import available_memory
 from mlnb.codec import R
+from mlnb.column_files import IN_MEMORY, ColumnFiles
 from mlnb.engine.formats import load_object, open_table, save_object
 from mlnb.engine.parameter_values import SECRET
 from mlnb.engine.project import Project
@@ -28,6 +31,8 @@ from mlnb.settings import ProcessSettings
 from mlnb.suggestions import did_you_mean
 
 PROGRESS_SECONDS = 0.2  # seconds between two progress notes
+LARGE = 1 << 20  # bytes of a stored table from which it may be too large for memory
+MEMORY_SHARE = 0.2  # of the available memory that a table may take: a stage holds several of its size for a while
 
 
 class Stage(ABC):
@@ -91,7 +96,8 @@ class Stage(ABC):
             self._exchange_accesses()
             self.test_set_accesses[artifact] = count_accesses(store.root, output.digest)
             self.held_out[artifact] = output.digest
-        value = load_object(store, output.format, output.digest, kind, f"artifact {artifact!r}", unpickle=True)
+        files = self.column_files if output.format == "table" and output.bytes >= LARGE else IN_MEMORY
+        value = load_object(store, output.format, output.digest, kind, f"artifact {artifact!r}", True, files)
         if held_out:
             record_rows(store.root, output.digest, value)
         return value
@@ -182,7 +188,19 @@ class Stage(ABC):
             raise ContractBroken(
                 f"Stage {self.name!r} declares {', '.join(map(repr, missing))} in `writes` and did not save it."
             )
+        if "column_files" in vars(self) and (mapped := self.column_files.written):
+            print(f"{mapped / 2**20:,.0f} MB of columns were held in files, as they do not fit in memory.")
+            self.log(mapped_mb=mapped / 2**20)
         self._report()
+
+    @cached_property
+    def column_files(self) -> ColumnFiles:
+        """Memory-mapped files for the columns of tables that are too large for memory; see the setting `memory`.
+
+        The limit is a fifth of the memory that is available when it is first used.
+        """
+        memory = available_memory(self.project.settings.memory)
+        return ColumnFiles(self.scratch / "columns", MEMORY_SHARE * memory, memory)
 
     @property
     def personal_key(self) -> str:

@@ -13,8 +13,9 @@ from typing import Any
 import pandas as pd
 from pandera.pandas import DataFrameSchema
 
-from ..errors import DataError
 from ..codec import from_json, replace
+from ..column_files import IN_MEMORY, ColumnFiles
+from ..errors import DataError
 from ..methods.contracts.declarations import Declarations
 from ..methods.contracts.table_formats import ColumnFormat, Layout
 from ..methods.contracts.findings import Finding, count
@@ -25,6 +26,7 @@ from ..methods.tables.spellings import stated_spelling
 from ..methods.tables.type_inference import clean, finding
 from ..methods.tables.columns import Schema
 from ..methods.tables.duplicates import find_copies
+from ..methods.tables.one_type import take_rows
 from ..methods.tables.column_profiles import choose_role, describe_column
 from ..methods.problem.declared_roles import check_stated_roles, declare_problem
 from ..methods.problem.goal_text import NAMED
@@ -62,6 +64,7 @@ def type_table(
     duplicates: str = "keep",
     use_up: bool = False,
     declarations: Declarations = NOTHING_DECLARED,
+    files: ColumnFiles = IN_MEMORY,
 ) -> tuple[ProblemContract, Schema, pd.DataFrame, Findings]:
     """Contract, schema, typed rows that have a target, findings.
 
@@ -72,6 +75,7 @@ def type_table(
         duplicates: keep or drop.
         use_up: whether the raw table may be emptied on the way.
         declarations: from the stage ingest.
+        files: for the columns of a table that does not fit in memory.
 
     Raises:
         DataError: when there is no such target.
@@ -86,17 +90,17 @@ def type_table(
         raise DataError(f"the target {problem.target!r} holds {kind}; expected numbers or text, one value per row")
     target, source = resolve_target(problem.target, names, provenance.get("target"), strategy.needs_target)
     check_stated_roles(problem, target, declarations)
-    table, schema, findings = clean(raw, target, stated_spelling(provenance), use_up, declared)
-    table, weightless = drop_weightless(table, problem.weight)
+    table, schema, findings = clean(raw, target, stated_spelling(provenance), use_up, declared, files)
+    table, weightless = drop_weightless(table, problem.weight, files)
     contract = strategy.complete(problem, table, target, source)
     schema = keep_identifiers(set_roles(schema, contract), provenance)
-    table, dropped = drop_unlabelled(table, contract)
+    table, dropped = drop_unlabelled(table, contract, files)
     findings += source_findings(provenance) + reported + weightless + dropped
     findings += spelling_findings(str(contract.target), contract.classes or ())
     if duplicates == "drop" and (copies := find_copies(table)).any():
         message = f"{count(int(copies.sum()), 'row')} equal to an earlier one in every column"
         findings.append(finding("duplicates", "warning", None, copies.sum(), message, "rows dropped"))
-        table = table[~copies].reset_index(drop=True)
+        table = take_rows(table, ~copies, files)
     schema = _settle(table, schema, contract)
     contract, table, schema, more = problem_strategy(contract.task).finish(contract, table, schema)
     return contract, schema, table, findings + more

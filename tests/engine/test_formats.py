@@ -8,6 +8,8 @@ import numpy
 import pandas
 import pytest
 
+from mlnb.column_files import ColumnFiles
+from mlnb.engine import formats
 from mlnb.engine.formats import as_json, load_object, save_object
 from mlnb.engine.run_records import GitState, RunRecord
 from mlnb.engine.store import Store
@@ -40,6 +42,22 @@ def test_objects_round_trip_and_equal_objects_have_equal_bytes(store: Store, val
         numpy.testing.assert_array_equal(loaded, value)
     else:
         assert loaded == value
+
+
+def test_long_tables_and_large_arrays_are_written_without_a_copy(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, array = pandas.DataFrame({"a": [1.0, None], "b": ["x", None]}), numpy.arange(6).reshape(2, 3)
+    short = [save_object(store, value) for value in (table, array)]
+    monkeypatch.setattr(formats, "LONG", 2)
+    monkeypatch.setattr(formats, "LARGE", 8)
+    monkeypatch.setattr(formats, "_encode", None)
+    assert [save_object(store, value) for value in (table, array)] == short
+    files = ColumnFiles(tmp_path / "columns", 0)
+    for output, value in zip(short, (table, array.tolist()), strict=True):
+        loaded = load_object(store, output.format, output.digest, files=files)
+        assert loaded.equals(value) if output.format == "table" else loaded.tolist() == value
+    assert files.written > 0
 
 
 def test_non_finite_numbers_become_null() -> None:

@@ -10,6 +10,7 @@ import pytest
 import toys
 
 from mlnb.engine import formats
+from mlnb.engine import stage as stage_module
 from mlnb.engine.interactive_stage import InteractiveStage
 from mlnb.engine.project import Project
 from mlnb.errors import ContractBroken, UnknownRun
@@ -87,3 +88,23 @@ def test_columns_of_a_long_table_are_read_when_they_are_used(
         reader.open_table("held")
     with pytest.raises(ContractBroken, match="Did you mean 'long'"):
         reader.open_table("lang")
+
+
+def test_a_table_that_does_not_fit_in_memory_is_held_in_files(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(formats, "LONG", 2)
+    monkeypatch.setattr(stage_module, "LARGE", 0)
+    frame = pandas.DataFrame({"a": [1.0, 2.0, 3.0], "b": ["x", "y", None]})
+    first = open_stage(project, "number", [], {"number": "a table"})
+    first.save("number", frame)
+    first.close()
+    tiny = project.with_settings(memory=0.0001)
+    second = open_stage(tiny, "double", ["number"], {})
+    assert second.load("number").equals(frame) and second.column_files.written > 0
+    second.close()
+    assert second.metrics["mapped_mb"] > 0 and "held in files" in capsys.readouterr().out
+    third = open_stage(project, "double", ["number"], {})
+    assert third.load("number").equals(frame) and third.column_files.written == 0
+    third.close()
+    assert "mapped_mb" not in third.metrics

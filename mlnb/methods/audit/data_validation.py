@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
+from ...column_files import IN_MEMORY, ColumnFiles
 from ...errors import DataError
 from .split_proposals import find_near_copies
 from ..contracts.findings import Finding, count
@@ -18,6 +19,7 @@ from ..tasks.task_traits import traits_of
 from ..tables.type_inference import finding
 from ..tables.columns import Schema, nearest, with_columns
 from ..tables.duplicates import equal_columns, find_copies, group_equal
+from ..tables.one_type import take_rows
 from ..tables.column_profiles import MOST_CATEGORIES
 from ..problem.target_inference import name_classes
 from ..tables.sample_weights import effective_rows
@@ -110,12 +112,15 @@ def _describe_check(check: str) -> str:
 LEAST_WEIGHED = 5  # effective number of rows below which a few weights are probably wrong
 
 
-def drop_weightless(table: pd.DataFrame, weight: str | None) -> tuple[pd.DataFrame, list[Finding]]:
+def drop_weightless(
+    table: pd.DataFrame, weight: str | None, files: ColumnFiles = IN_MEMORY
+) -> tuple[pd.DataFrame, list[Finding]]:
     """Return the rows with a weight above 0; a row of weight 0 is no row.
 
     Args:
         table: n typed rows.
         weight: column of the sample weights; None: there are none.
+        files: for the columns of a table that does not fit in memory.
 
     Raises:
         DataError: a weight is missing or negative, all are 0, or a few rows have nearly all of the weight.
@@ -147,17 +152,19 @@ def drop_weightless(table: pd.DataFrame, weight: str | None) -> tuple[pd.DataFra
     if not none.any():
         return table, []
     message = f"{none.sum()} of {len(values)} rows have a weight of 0"
-    return table[~none].reset_index(drop=True), [
-        finding("weights", "info", weight, none.sum(), message, "rows dropped")
-    ]
+    dropped = finding("weights", "info", weight, none.sum(), message, "rows dropped")
+    return take_rows(table, ~none, files), [dropped]
 
 
-def drop_unlabelled(table: pd.DataFrame, contract: ProblemContract) -> tuple[pd.DataFrame, list[Finding]]:
+def drop_unlabelled(
+    table: pd.DataFrame, contract: ProblemContract, files: ColumnFiles = IN_MEMORY
+) -> tuple[pd.DataFrame, list[Finding]]:
     """Return the rows with a usable target; rows without a target or of a class with too few rows are findings.
 
     Args:
         table: n typed rows.
         contract: the problem contract.
+        files: for the columns of a table that does not fit in memory.
 
     Returns:
         the remaining rows, and the findings.
@@ -190,7 +197,7 @@ def drop_unlabelled(table: pd.DataFrame, contract: ProblemContract) -> tuple[pd.
             )
         table = with_columns(table, {target: labels})
         retained &= ~rare
-    return table[retained].reset_index(drop=True), findings
+    return take_rows(table, retained.to_numpy(), files), findings
 
 # %% ../../../nbs/methods/audit/data_validation.ipynb #c10
 _PLACEHOLDERS = (-1.0, -9.0, -99.0, -999.0, -9999.0, -99999.0, 99.0, 999.0, 9999.0, 99999.0, 999999.0)
@@ -255,7 +262,10 @@ def _audit_table(table: pd.DataFrame, schema: Schema, target: str | None) -> lis
         )
     some = [c.name for c in schema.features if 0 < table[c.name].isna().mean() < 0.5]
     if some:
-        rows = table[some].isna().any(axis=1).sum()
+        gaps = np.zeros(len(table), dtype=bool)
+        for name in some:
+            gaps |= table[name].isna().to_numpy()
+        rows = gaps.sum()
         names = ", ".join(some[:6]) + (" ..." if len(some) > 6 else "")
         message = f"{count(len(some), 'feature')} with missing values: {names}"
         findings.append(finding("missing", "info", None, rows, message, "kept; the encoder marks missing values"))

@@ -116,6 +116,7 @@ class Candidate(Record, frozen=True, kw_only=True):
         seed: random seed of the study.
         stopped_by: "trials" or "seconds": the budget that ended the search.
         rows: training rows that there is time to fit; None: all.
+        searched_rows: training rows of the sample that the trials were fitted and validated on; None: all.
         timed_out: whether the time budget changed the search or the final fit, so that another machine or load may
             give another model.
     """
@@ -140,6 +141,7 @@ class Candidate(Record, frozen=True, kw_only=True):
     seed: int = 0
     stopped_by: str = "trials"
     rows: int | None = None
+    searched_rows: int | None = None
     timed_out: bool = False
 
     @property

@@ -50,8 +50,8 @@ Redundant pairs: {% for pair in parts.redundant() %}{{ pair | listed }}{{ "" if 
 ## Model
 
 **{{ best.family }}** was selected among {{ trials | count }} trials with {{ best.metric }} {{ best.score }}{% if \
-best.deviation %} ± {{ best.deviation }} between folds{% endif %} in cross-validation, and fitted again on all \
-training rows.
+best.deviation %} ± {{ best.deviation }} between folds{% endif %} in cross-validation{% if best.searched_rows %} \
+on a sample of {{ best.searched_rows }} training rows{% endif %}, and fitted again on all training rows.
 
 | family | trials | best {{ best.metric }} |
 |---|---|---|

@@ -72,7 +72,7 @@ data sheet. {{ used_columns() }}
 {{ findings_table() }}
 
 **{{ best.family }}** was selected among {{ trials | count }} trials with {{ best.metric }} {{ best.score }} in \
-cross-validation.
+cross-validation{% if best.searched_rows %} on a sample of {{ best.searched_rows }} training rows{% endif %}.
 
 | family | trials | best {{ best.metric }} |
 |---|---|---|

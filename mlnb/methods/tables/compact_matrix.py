@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from ...array_files import ArrayFiles
+
 _TYPES = (np.int8, np.int16, np.float32)
 
 
@@ -44,17 +46,20 @@ def _same(small: np.ndarray, column: np.ndarray) -> bool:
 class Compact:
     """A matrix of shape (n, d) by columns; rows of it are float64."""
 
-    def __init__(self, columns: Sequence[np.ndarray], picked: np.ndarray | None = None) -> None:
+    def __init__(
+        self, columns: Sequence[np.ndarray], picked: np.ndarray | None = None, files: ArrayFiles | None = None
+    ) -> None:
         """Keep the columns.
 
         Args:
             columns: d of them, each (m,).
             picked: positions of the n rows that are in the matrix; None for all.
+            files: that the columns are in, as they do not fit in memory; None: they are in memory.
 
         Raises:
             ValueError: when there is none, or when they differ in length.
         """
-        self.columns, self.picked = list(columns), picked
+        self.columns, self.picked, self.files = list(columns), picked, files
         if not self.columns or len({len(column) for column in self.columns}) > 1:
             result = sorted({len(column) for column in self.columns})
             raise ValueError(f"found columns of {result} rows, expected at least one column, all of one length")
@@ -84,7 +89,7 @@ class Compact:
         Args:
             rows: positions (k,).
         """
-        return Compact(self.columns, rows if self.picked is None else self.picked[rows])
+        return Compact(self.columns, rows if self.picked is None else self.picked[rows], self.files)
 
     def __getitem__(self, rows: Any) -> np.ndarray:
         """The rows of a slice, of positions or of a mask, float64 (m, d), C-contiguous."""
@@ -96,15 +101,19 @@ class Compact:
         return out
 
     def to_arrow(self) -> Any:
-        """The columns in Arrow, copied where rows are picked, under the names that LightGBM gives to those of a matrix.
+        """Return the columns in Arrow (pyarrow.Table), under the names that LightGBM gives to those of a matrix.
 
-        Args:
-            self: pyarrow.Table.
+        Where rows are picked, they are copied; to files where the matrix has any.
         """
         import pyarrow as pa
 
-        rows = slice(None) if self.picked is None else self.picked
-        return pa.table({f"Column_{index}": pa.array(column[rows]) for index, column in enumerate(self.columns)})
+        columns = {}
+        for index, column in enumerate(self.columns):
+            if self.picked is not None:
+                column = column[self.picked]
+                column = column if self.files is None else self.files.keep_array(column)
+            columns[f"Column_{index}"] = pa.array(column)
+        return pa.table(columns)
 
 
 def pick_rows(X: Any, rows: np.ndarray) -> Any:

@@ -10,7 +10,7 @@ import hashlib
 import importlib
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ...column_files import IN_MEMORY, ColumnFiles
 from ...errors import DataError
-from .arrow_tables import expand_columns, read_arrow, restore_codes
+from .arrow_tables import expand_columns, read_arrow, release_memory, restore_codes
 from .columns import nearest, take_columns, with_columns
 from .databases import read_database, read_database_file
 from .delimited import describe_layout, read_delimited
@@ -28,6 +29,7 @@ from .file_kinds import find_kind, unpack
 from .numpy_files import read_numpy
 from .file_sets import Part, digest_parts, find_parts, name_of, one_kind, read_bytes
 from .layouts import name_columns
+from .memory_needs import require_memory
 from mlnb.methods.tables.one_type import (
     LONG,
     has_coded_categories,
@@ -38,6 +40,7 @@ from mlnb.methods.tables.one_type import (
     table_of_rows,
 )
 from .workbooks import read_workbook
+from ...parquet_table import memory_bytes
 
 SKLEARN = ("breast_cancer", "diabetes", "digits", "iris", "wine")
 HEAD = 8192  # bytes by which the format of a file is recognized
@@ -140,7 +143,7 @@ def place_source(source: str, folder: str) -> str:
 
 def _read_part(part: Part, source: str, options: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The table in one file, and how it was read: format, digest, bytes."""
-    long = _read_long(part, source, options["base64_columns"])
+    long = _read_long(part, source, options["base64_columns"], options["files"], options["bytes"])
     if long is not None:
         return long
     packed = read_bytes(part.path)
@@ -172,7 +175,9 @@ def _read_part(part: Part, source: str, options: Mapping[str, Any]) -> tuple[pd.
     return with_columns(table, part.partition), read
 
 
-def _read_long(part: Part, source: str, binary: Collection[str]) -> tuple[pd.DataFrame, dict[str, Any]] | None:
+def _read_long(
+    part: Part, source: str, binary: Collection[str], files: ColumnFiles, size: int
+) -> tuple[pd.DataFrame, dict[str, Any]] | None:
     """The rows of a long local Parquet file, read column by column, which takes the memory of one; None for others."""
     path = Path(part.path)
     if "://" in part.path or not path.is_file() or path.stat().st_size < LONG:
@@ -187,14 +192,16 @@ def _read_long(part: Part, source: str, binary: Collection[str]) -> tuple[pd.Dat
             names = parquet.schema_arrow.names
             if parquet.metadata.num_rows < LONG or len(set(names)) < len(names):
                 return None
-            table, unusable = _read_columns(parquet, binary)
+            table, unusable = _read_columns(parquet, binary, files.keeper(size or memory_bytes(parquet.metadata)))
     except pa.ArrowException as error:
         raise ValueError(f"the file cannot be read as parquet: {error}") from None
     described = {"unusable": unusable} if unusable else {}
     return with_columns(table, part.partition), {**read, "bytes": path.stat().st_size, **described}
 
 
-def _read_columns(parquet: pq.ParquetFile, binary: Collection[str]) -> tuple[pd.DataFrame, dict[str, str]]:
+def _read_columns(
+    parquet: pq.ParquetFile, binary: Collection[str], keep: Callable[[pd.Series], pd.Series]
+) -> tuple[pd.DataFrame, dict[str, str]]:
     """The usable columns of a file, read one after the other, and the type of each that is left out."""
     columns, unusable = dict[str, pd.Series](), dict[str, str]()
     for name in parquet.schema_arrow.names:
@@ -204,8 +211,23 @@ def _read_columns(parquet: pq.ParquetFile, binary: Collection[str]) -> tuple[pd.
         for each in expanded.column_names:
             if each in columns:
                 raise ValueError(f"the list column and {each!r} have the same name; rename one of them")
-            columns[each] = one_type(expanded.column(each).to_pandas())
+            columns[each] = keep(one_type(expanded.column(each).to_pandas()))
+        del column, expanded
+        release_memory()
     return join_columns(columns), unusable
+
+
+def _check_parquet(parts: Sequence[Part], files: ColumnFiles) -> int:
+    """The size in memory of local Parquet files together, if there is enough; 0 where one of them is another file."""
+    if any("://" in part.path for part in parts):
+        return 0
+    try:
+        footers = [pq.read_metadata(part.path) for part in parts]
+    except (pa.ArrowException, OSError):
+        return 0
+    size = sum(map(memory_bytes, footers))
+    require_memory(sum(footer.num_rows for footer in footers), footers[0].num_columns, size, files)
+    return size
 
 
 def _in_one_type(table: pd.DataFrame) -> pd.DataFrame:
@@ -219,6 +241,7 @@ def _in_one_type(table: pd.DataFrame) -> pd.DataFrame:
 def _read_files(source: str, options: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The rows of one file or of several with the same columns, and how they were read."""
     parts = find_parts(source)
+    options = {**options, "bytes": _check_parquet(parts, options["files"])}
     tables, reads = list[pd.DataFrame](), dict[str, dict[str, Any]]()
     for part in parts:
         expected = [*options["expected"], *(map(str, tables[0].columns) if tables else ())]
@@ -239,7 +262,7 @@ def _read_files(source: str, options: Mapping[str, Any]) -> tuple[pd.DataFrame, 
     if "layout" in read:
         counts = {key: sum(each["layout"][key] for each in reads.values()) for key in ("short_rows", "footer")}
         read["layout"] = {**read["layout"], **counts}
-    return join_rows(tables), read
+    return join_rows(tables, options["files"], options["bytes"]), read
 
 
 def read_table(
@@ -254,6 +277,7 @@ def read_table(
     metadata: Mapping[str, Any] | None = None,
     expected: Sequence[str] = (),
     base64_columns: Collection[str] = (),
+    files: ColumnFiles = IN_MEMORY,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return the raw table and its provenance.
 
@@ -269,6 +293,7 @@ def read_table(
         metadata: owner, licence ...: kept in the provenance.
         expected: names that columns should have: the row that holds most of them is the header.
         base64_columns: columns of bytes that are read, as base64; others are left out.
+        files: for the columns of a table that does not fit in memory.
 
     Returns:
         the raw table, one type per column, and its provenance.
@@ -292,7 +317,7 @@ def read_table(
             url, _, what = source.partition("::")
             table, read = read_database(url, what, folder), {"format": "sql"}
         else:
-            table, read = _read_files(source, options)
+            table, read = _read_files(source, {**options, "files": files})
     except (OSError, ImportError):
         raise
     except Exception as error:

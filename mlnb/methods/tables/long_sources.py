@@ -13,12 +13,14 @@ from typing import Any
 
 import pandas as pd
 
+from ...column_files import IN_MEMORY
 from ...errors import DataError
 from .data_sources import PROJECT_SOURCE, describe_source, hide_secrets, place_source, read_table
 from .delimited import describe_layout
 from .delimited_blocks import DelimitedFile, inspect_file, replace_file, write_files
 from .file_kinds import GZIP, PACKED, find_kind
 from .file_sets import Part, digest_parts, find_parts, name_of
+from .memory_needs import require_memory
 from ...parquet_table import ParquetTable
 
 LEAST_BYTES = 1 << 26  # of all files of a source, from which they are read in blocks
@@ -54,6 +56,7 @@ def read_long_table(
     if files is None:
         return read_table(source, **options)
     table = write_files(files, scratch / "rows.parquet")
+    require_memory(len(table), len(table.columns), table.nbytes, options.get("files", IN_MEMORY))
     read = {"decimal": options.get("decimal", "auto"), **_describe(parts, files)}
     if (encoding := options.get("encoding", "auto")) != "auto":
         read["encoding_stated"] = encoding

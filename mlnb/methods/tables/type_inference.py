@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ...column_files import IN_MEMORY, ColumnFiles
 from .arrow_tables import release_memory
 from .columns import Schema
 from ...codec import replace
@@ -31,6 +32,7 @@ from .column_profiles import DECLARED, choose_role, describe_column
 from .declared_columns import check_unit, declared_sentinels, read_declared
 from .one_type import LONG, has_coded_categories, join_columns, label_codes
 from .raw_columns import RawColumns, RawTable
+from ...parquet_table import ParquetTable
 
 PLACEHOLDERS = np.array(
     ["1753-01-01", "1899-12-30", "1899-12-31", "1900-01-01", "1970-01-01", "2099-12-31", "9999-12-31"],
@@ -326,6 +328,7 @@ def clean(
     spelling: Spelling = AUTOMATIC,
     use_up: bool = False,
     declarations: Mapping[str, ColumnDeclaration] = MappingProxyType({}),
+    files: ColumnFiles = IN_MEMORY,
 ) -> tuple[pd.DataFrame, Schema, list[Finding]]:
     """The typed table, its schema and every decision as a finding; all rows and columns are kept.
 
@@ -335,6 +338,7 @@ def clean(
         spelling: what was stated about numbers and dates in text.
         use_up: whether columns leave `raw` as they are typed: half of the memory for a long table.
         declarations: what is declared about columns, from `match_declarations`; the rest is inferred.
+        files: for the columns of a table that does not fit in memory.
 
     Raises:
         DataError: the values of a column contradict its declaration.
@@ -345,6 +349,7 @@ def clean(
     columns, typed, findings = [], {}, []
     names, rows = list(raw.columns), len(raw)
     given = RawColumns(raw, declarations, use_up)
+    keep = files.keeper(raw.nbytes if isinstance(raw, ParquetTable) else 0)
     numbers, orders = look_at_texts(given, spelling)
     for name in names:
         cleaner = _Cleaner(str(name), name == target, orders.get(str(name), (spelling.european, False)))
@@ -366,7 +371,7 @@ def clean(
             cleaner.note(check, "warning" if doubtful else "info", reported, reason, action)
         described = describe_column(str(name), kind, values, role, reason, cleaner.sentinels)
         columns.append(replace(described, format=cleaner.format, declared=declared))
-        typed[name] = values
+        typed[name] = keep(values)
         findings += cleaner.notes
         if rows >= LONG:
             release_memory()

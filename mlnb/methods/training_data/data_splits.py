@@ -176,7 +176,7 @@ def _check_parts(table: pd.DataFrame, contract: ProblemContract, training: np.nd
     if not has_classes(contract):
         return
     labels = _labels(table, contract)
-    classes, present, tested = set(labels) - {None}, set(labels[training]), set(labels[test]) - {None}
+    classes, present, tested = ({*pd.unique(part)} - {None} for part in (labels, labels[training], labels[test]))
     if lacking := sorted(classes - present):
         raise DataError(f"no training row is of class {lacking[0]!r}; split by another kind or column")
     if traits_of(contract.task).has_classes and len(tested) < 2:
@@ -214,8 +214,8 @@ def _group_times(table: pd.DataFrame, group: str, time: str) -> GroupTimes:
 
 def _labels(table: pd.DataFrame, contract: ProblemContract) -> np.ndarray:
     """Return the class of each row as text, None where it is missing (n,)."""
-    values = table[contract.target]
-    return np.asarray(values.astype(str).astype(object).where(values.notna(), None))
+    codes, different = table[contract.target].factorize()
+    return np.asarray(np.array([*map(str, different), None], dtype=object)[codes])
 
 # %% ../../../nbs/methods/training_data/data_splits.ipynb #c08
 def make_folds(
@@ -274,8 +274,8 @@ def make_folds(
         return fold_groups(ranks, folds).astype(np.int8), why
     count = folds + 1 if kind == "time" else folds
     parts = assign_rows(len(training), [1 / count] * count, seed + 1, copies=copies, **keys) - (count - folds)
-    numbers = {part: rank for rank, part in enumerate(sorted(set(parts[parts >= 0].tolist())))}
-    return np.array([numbers.get(part, -1) for part in parts.tolist()], dtype=np.int8), why
+    numbers = np.cumsum(np.bincount(parts[parts >= 0], minlength=count) > 0) - 1
+    return np.where(parts < 0, -1, numbers[parts]).astype(np.int8), why
 
 
 def _fold_limits(

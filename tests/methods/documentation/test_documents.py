@@ -100,6 +100,8 @@ def test_the_card_agrees_with_the_run() -> None:
     assert "The gate has passed, with unknown age." in card(gate=unknown)
     cut = card(best=Candidate(family="linear", metric="roc_auc", score=0.79, trials=2, timed_out=True))
     assert "may give another model" in cut and "gives the same bytes" not in cut
+    sampled = card(best=Candidate(family="linear", metric="roc_auc", score=0.79, trials=2, searched_rows=1000))
+    assert "in cross-validation on a sample of 1,000 training rows" in sampled and "on a sample" not in card()
     assert "gives the same bytes" in card() and "The model is not packaged." in card()
 
 
