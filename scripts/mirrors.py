@@ -21,10 +21,6 @@ TOGETHER = {
         "versions are compared as a reader sees it",
         "cli/data_difference governance/typed_versions",
     ),
-    "cli/test_debug.py": (
-        "snapshots of a project exist only while a failed run is kept in memory",
-        "executors/live_snapshots",
-    ),
     "cli/test_diff.py": (
         "a diff is tested as a reader sees it, on one repository with runs",
         "api/revision_runs cli/diff_blocks cli/diff_formats cli/revision_diff reports/run_changes "

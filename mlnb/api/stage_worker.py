@@ -28,7 +28,7 @@ from mlnb.engine.stage_jobs import OutcomeState
 from mlnb.engine.stage_orders import OrderNote, OrderReply, StageOrder
 from mlnb.engine.test_set_access import Access, add_accesses
 from mlnb.errors import ExecutorError, MlnbError, RemoteError
-from mlnb.executors import local
+from mlnb.executors import live_snapshots, local
 from mlnb.executors.dask_cluster import (
     CONNECT_SECONDS,
     RESOURCE,
@@ -69,6 +69,7 @@ class StageWorker(WorkerPlugin):
         self._topic = ""
         self._pipeline: Pipeline | None = None
         self._stopping = False
+        self._parents: set[Path] = set()  # folders of the warm parents
 
     def transition(self, key: Any, start: Any, finish: Any, **_: Any) -> None:
         """End the stage of a task whose result is no longer requested."""
@@ -87,6 +88,12 @@ class StageWorker(WorkerPlugin):
             self._stopping, pipeline = True, self._pipeline
         if pipeline is not None:
             pipeline.interrupt()
+
+    def stop_parents(self) -> None:
+        """End the warm parents of the plans whose stages it has run, but not those that run one for another worker."""
+        for folder in self._parents:
+            live_snapshots.stop_idle_parents(folder)
+        self._parents.clear()
 
     def close(self) -> None:
         """End all processes."""
@@ -150,6 +157,7 @@ class StageWorker(WorkerPlugin):
 
     def _execute(self, topic: str, planned: PlannedStage, worker: Worker) -> Run:
         """Execute a stage; return its run. An executor that was interrupted is replaced."""
+        self._parents.add(live_snapshots.parent_folder(planned.planner.project))
         if self._executor is None:
             self._executor = local.LocalExecutor(1)
 
@@ -232,6 +240,7 @@ def serve_worker(url: str, keys: Path | None = None) -> None:
             asyncio.run(_serve_worker(url, own, folder))
         finally:
             own.close()
+            own.stop_parents()
 
 
 async def _serve_worker(url: str, own: StageWorker, folder: str) -> None:

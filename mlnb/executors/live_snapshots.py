@@ -56,3 +56,11 @@ def drop_all(project: Project) -> None:
     """End every snapshot of the project's notebooks."""
     for paths in parent_paths.find_parents(parent_folder(project)):
         parent_client.drop_snapshots(paths, None, TIMEOUT)
+
+
+def stop_idle_parents(folder: Path) -> None:
+    """End the warm parents in a folder that run no notebook, with their snapshots; a busy one is skipped."""
+    for paths in parent_paths.find_parents(folder):
+        status = parent_client.get_status(paths, TIMEOUT)
+        if status is not None and not status.kernels and not status.queued:
+            parent_client.stop(paths)
