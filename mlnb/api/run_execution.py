@@ -83,7 +83,7 @@ def start_listeners(project: Project, progress: "Listener | None") -> "list[List
     if project.settings.openlineage:
         from mlnb.tracking.openlineage_file import OpenLineageFile
 
-        listeners.append(OpenLineageFile(project.root / project.settings.openlineage))
+        listeners.append(OpenLineageFile(project.path_of(project.settings.openlineage)))
     return [listener for listener in listeners if listener is not None]
 
 
