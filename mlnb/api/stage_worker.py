@@ -66,10 +66,9 @@ class StageWorker(WorkerPlugin):
         self._lock = threading.Lock()
         self._source: PlanSource | None = None
         self._executor: local.LocalExecutor | None = None
-        self._topic = ""
+        self._topic, self._stopping = "", False
         self._pipeline: Pipeline | None = None
-        self._stopping = False
-        self._parents: set[Path] = set()  # folders of the warm parents
+        self.parents: set[Path] = set()  # folders of the warm parents of the plans whose stages it has run
 
     def transition(self, key: Any, start: Any, finish: Any, **_: Any) -> None:
         """End the stage of a task whose result is no longer requested."""
@@ -88,12 +87,6 @@ class StageWorker(WorkerPlugin):
             self._stopping, pipeline = True, self._pipeline
         if pipeline is not None:
             pipeline.interrupt()
-
-    def stop_parents(self) -> None:
-        """End the warm parents of the plans whose stages it has run, but not those that run one for another worker."""
-        for folder in self._parents:
-            live_snapshots.stop_idle_parents(folder)
-        self._parents.clear()
 
     def close(self) -> None:
         """End all processes."""
@@ -157,7 +150,7 @@ class StageWorker(WorkerPlugin):
 
     def _execute(self, topic: str, planned: PlannedStage, worker: Worker) -> Run:
         """Execute a stage; return its run. An executor that was interrupted is replaced."""
-        self._parents.add(live_snapshots.parent_folder(planned.planner.project))
+        self.parents.add(live_snapshots.parent_folder(planned.planner.project))
         if self._executor is None:
             self._executor = local.LocalExecutor(1)
 
@@ -240,7 +233,7 @@ def serve_worker(url: str, keys: Path | None = None) -> None:
             asyncio.run(_serve_worker(url, own, folder))
         finally:
             own.close()
-            own.stop_parents()
+            live_snapshots.stop_idle_parents(own.parents)
 
 
 async def _serve_worker(url: str, own: StageWorker, folder: str) -> None:

@@ -21,5 +21,5 @@ def test_idle_parents_are_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     stopped: list[ParentPaths] = []
     monkeypatch.setattr(live_snapshots.parent_client, "get_status", lambda paths, timeout: states[paths.key])
     monkeypatch.setattr(live_snapshots.parent_client, "stop", stopped.append)
-    live_snapshots.stop_idle_parents(tmp_path)
+    live_snapshots.stop_idle_parents([tmp_path, tmp_path / "none"])
     assert [paths.key for paths in stopped] == ["idle"]
