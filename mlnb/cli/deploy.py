@@ -10,7 +10,8 @@ from pathlib import Path
 
 import yaml
 
-from mlnb.cli.all_models import FILTERS, ModelOutcome, add_filters, for_each_model, selected_models, selects_several
+from mlnb.api.several_models import ModelOutcome
+from mlnb.cli.all_models import FILTERS, add_filters, for_each_model, selected_models, selects_several
 from mlnb.cli.selected_bento import add_options, build_selected
 from mlnb.engine.files import write_whole
 from mlnb.engine.project import Project
