@@ -1,10 +1,12 @@
 """`mlnb.run(each=...)` trains the models that `mlnb run --each` trains, and returns their runs."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import segmented
+import toys
 from in_process import mlnb_in_process
 
 import mlnb
@@ -16,10 +18,13 @@ from mlnb.tracking.segment_results import SegmentResult, SegmentState
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SegmentRuns]:
-    root = segmented.project(tmp_path_factory.mktemp("each"))
+def trained(reused_folder: Path) -> Iterator[tuple[Path, SegmentRuns]]:
+    """A project in the folder of small projects, whose warm parent is running, and its runs: one has failed."""
+    toys.empty(reused_folder)
+    root = segmented.project(reused_folder)
     params = {"split.fail": "New York"}
-    return root, mlnb.run(each="store", with_global=True, params=params, report=False, progress=False, folder=root)
+    yield root, mlnb.run(each="store", with_global=True, params=params, report=False, progress=False, folder=root)
+    toys.empty(reused_folder)
 
 
 def test_the_runs_of_segments_are_in_python(trained: tuple[Path, SegmentRuns]) -> None:
