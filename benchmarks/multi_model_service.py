@@ -180,7 +180,7 @@ def main() -> None:
     requested = parser.parse_args()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     project = Project.find(requested.project.absolute())
-    models = find_models(project, argparse.Namespace(name="", segment="", fallback=False))
+    models = find_models(project, argparse.Namespace(name="", segment="", fallback=False)).models
     with tempfile.TemporaryDirectory() as folder:
         os.environ["BENTOML_HOME"] = str(Path(folder, "bentoml"))
         source = make_multi_model_bundle(Path(folder, "bundle"), models, project)

@@ -13,8 +13,10 @@ PUBLIC = {
     "load_model": ("mlnb.api.project_runs", "load_model"),
     "open_run": ("mlnb.api.project_runs", "open_recorded_run"),
     "open_stage": ("mlnb.engine.session", "open_stage"),
+    "promote": ("mlnb.api.model_operations", "promote"),
     "run": ("mlnb.api.project_runs", "run"),
     "runs": ("mlnb.api.project_runs", "runs"),
+    "write_reports": ("mlnb.api.model_operations", "write_reports"),
 }
 __all__ = [
     "TableClassifier",
@@ -24,8 +26,10 @@ __all__ = [
     "load_model",
     "open_run",
     "open_stage",
+    "promote",
     "run",
     "runs",
+    "write_reports",
 ]
 
 

@@ -1,5 +1,7 @@
 from mlnb.api.estimators import TableClassifier as TableClassifier
 from mlnb.api.estimators import TableRegressor as TableRegressor
+from mlnb.api.model_operations import promote as promote
+from mlnb.api.model_operations import write_reports as write_reports
 from mlnb.api.project_runs import latest as latest
 from mlnb.api.project_runs import load_model as load_model
 from mlnb.api.project_runs import open_recorded_run as open_run
@@ -16,6 +18,8 @@ __all__ = [
     "load_model",
     "open_run",
     "open_stage",
+    "promote",
     "run",
     "runs",
+    "write_reports",
 ]

@@ -11,6 +11,7 @@ GENERATED = ("methods", "stages")
 
 # Modules that are tested in another file. Test file: (reason, the modules).
 TOGETHER = {
+    "api/test_model_operations.py": ("the outcomes are those of these operations", "api/several_models"),
     "api/test_stage_worker.py": (
         "workers are tested with the runs that send them stages",
         "api/dispatched_stages api/run_executors cli/run_worker engine/stage_orders executors/dask_cluster "
@@ -20,10 +21,6 @@ TOGETHER = {
     "cli/test_data.py": (
         "versions are compared as a reader sees it",
         "cli/data_difference governance/typed_versions",
-    ),
-    "cli/test_debug.py": (
-        "snapshots of a project exist only while a failed run is kept in memory",
-        "executors/live_snapshots",
     ),
     "cli/test_diff.py": (
         "a diff is tested as a reader sees it, on one repository with runs",

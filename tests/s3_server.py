@@ -8,8 +8,9 @@ import hashlib
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
@@ -40,6 +41,7 @@ class S3Server:
         self.latency, self.cut, self.overwrites = 0.0, 0.0, False
         self.requests: list[str] = []
         self.uploads: dict[str, dict[int, bytes]] = {}
+        self.blocks: dict[str, bytes] = {}  # of Azure, by id, until they are part of an object
         self.ended = threading.Event()
         self.lock = threading.Lock()
         self.random = random.Random(0)
@@ -50,11 +52,12 @@ class S3Server:
         return sum(request.startswith(f"{method} ") for request in self.requests)
 
 
-def handler_of(server: S3Server) -> type[BaseHTTPRequestHandler]:
-    """Return the class that answers the requests of a server."""
+def handler_of(server: S3Server) -> Any:
+    """Return the class that answers the requests of a server, a `BaseHTTPRequestHandler`."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        conflict = (412, "PreconditionFailed")  # status and code where a conditional PUT finds an object
         disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
@@ -91,7 +94,11 @@ def handler_of(server: S3Server) -> type[BaseHTTPRequestHandler]:
                 self.fail(403, server.refused)
             elif bucket not in server.buckets:
                 self.fail(404, "NoSuchBucket")
-            elif self.command == "POST" and "delete" in query:
+            else:
+                self.dispatch(bucket, key, query, body)
+
+        def dispatch(self, bucket: str, key: str, query: dict[str, list[str]], body: bytes) -> None:
+            if self.command == "POST" and "delete" in query:
                 self.delete_named(bucket, body)
             elif self.command == "POST":
                 self.upload(bucket, key, query)
@@ -110,12 +117,14 @@ def handler_of(server: S3Server) -> type[BaseHTTPRequestHandler]:
                 server.uploads[query["uploadId"][0]][int(query["partNumber"][0])] = body
             else:
                 with server.lock:
-                    condition = self.headers.get("If-None-Match") == "*" and not server.overwrites
-                    if condition and key in server.buckets[bucket]:
-                        self.fail(412, "PreconditionFailed")
+                    if self.is_conditional() and not server.overwrites and key in server.buckets[bucket]:
+                        self.fail(*self.conflict)
                         return
                     server.buckets[bucket][key] = body
             self.reply(200, b"", {"ETag": etag(body)})
+
+        def is_conditional(self) -> bool:
+            return self.headers.get("If-None-Match") == "*"
 
         def upload(self, bucket: str, key: str, query: dict[str, list[str]]) -> None:
             if "uploads" in query:
@@ -209,12 +218,12 @@ def etag(data: bytes) -> str:
 
 
 @contextlib.contextmanager
-def run_server(host: str = "127.0.0.1") -> Iterator[S3Server]:
-    """Serve buckets at an address of this machine until the block ends."""
+def run_server(host: str = "127.0.0.1", handlers: Callable[[S3Server], Any] = handler_of) -> Iterator[S3Server]:
+    """Serve buckets at an address of this machine until the block ends; `handlers` has another protocol than S3."""
     server = S3Server()
-    http = ThreadingHTTPServer((host, 0), handler_of(server))
+    http = ThreadingHTTPServer((host, 0), handlers(server))
     http.daemon_threads = True
-    thread = threading.Thread(target=http.serve_forever, daemon=True)
+    thread = threading.Thread(target=http.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     server.url = f"http://{host}:{http.server_port}"
     try:

@@ -1,1 +1,1 @@
-"""Runs and models from Python, as `mlnb.run`, `mlnb.runs`, `mlnb.latest` and `mlnb.load_model`."""
+"""Runs and models from Python, as `mlnb.run`, `mlnb.runs`, `mlnb.latest`, `mlnb.load_model` and `mlnb.promote`."""

@@ -3,9 +3,10 @@
 import importlib
 import os
 import re
+import sqlite3
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,11 @@ from mlnb.url_passwords import mask_passwords
 LOADER = "mlnb.api.mlflow_model"
 TAG = "mlnb.run"  # by which a run is logged once in an experiment
 BATCH = 100  # parameters or metrics of a request, the limit of MLflow
+LOCK_SECONDS = 10.0  # that another process may hold the lock of a SQLite file
 LONGEST = 6000  # characters of a parameter
 REFUSED = re.compile(r"[^\w\-. /]")  # characters that names of MLflow cannot have
 PINNED = re.compile(r"[A-Za-z0-9][\w.\[\]-]*==[\w.+!]+")  # a line of requirements.txt
-TYPES = {"number": "double", "category": "string", "text": "string"}  # of others any value is accepted
+TYPES = {"category": "string", "text": "string"}  # of others any value is accepted: MLflow refuses int64 for a double
 
 
 class MlflowExport(Record, frozen=True, kw_only=True):
@@ -66,6 +68,7 @@ def export_to_mlflow(run: Run, uri: str, experiment: str = "") -> MlflowExport:
         ServingError: The model does not return the notebook's predictions.
     """
     mlflow = _library()
+    _check_database(uri)
     experiment = experiment or run.project.name
     with _tracking(mlflow, uri):
         try:
@@ -94,6 +97,22 @@ def export_to_mlflow(run: Run, uri: str, experiment: str = "") -> MlflowExport:
     return MlflowExport(
         run=run.id, uri=mask_passwords(uri), experiment=experiment, mlflow_run=name, model=model, rows=rows
     )
+
+
+def _check_database(uri: str) -> None:
+    """Raise `UsageError` for a SQLite file that cannot be written: MLflow would try for minutes."""
+    kind, separator, path = uri.partition(":///")
+    path = path.partition("?")[0]
+    if kind.partition("+")[0] != "sqlite" or not separator or path in ("", ":memory:"):
+        return
+    try:
+        with closing(sqlite3.connect(path, timeout=LOCK_SECONDS)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.Error as error:
+        raise UsageError(
+            f"The tracking store cannot be used: {path}: {error}; expected --uri sqlite:///FILE in a folder that "
+            "exists, and that you may write."
+        ) from error
 
 
 def _library() -> Any:
@@ -174,14 +193,13 @@ def _log_model(mlflow: Any, name: str, run: Run) -> tuple[str, int]:
             data_path=str(folder),
             signature=_signature(model, expected),
             pip_requirements=requirements,
-            metadata={"mlnb.model": bundle.model_tag, TAG: run.id},
+            metadata={"mlnb.model": bundle.model_tag, TAG: run.id, "mlnb.columns": dict(model.features)},
         )
     loaded = pyfunc.load_model(logged.model_uri)  # replays the golden rows, too
     if expected is None:
         return str(logged.model_uri), 0
-    rows = pd.DataFrame(model.golden_rows, columns=list(model.features), dtype=object)
-    numbers = [name for name, kind in model.features.items() if TYPES.get(kind) == TYPES["number"]]
-    answered = loaded.predict(rows.astype(dict.fromkeys(numbers, float)))  # MLflow refuses int64 for a double
+    rows = pd.DataFrame(model.golden_rows, columns=list(model.features))  # with int64 where all numbers are whole
+    answered = loaded.predict(rows)
     if not answered.reset_index(drop=True).equals(expected.reset_index(drop=True)):
         raise ServingError(f"The model of run {run.id} predicts otherwise when MLflow loads it; use `mlnb serve`.")
     return str(logged.model_uri), len(expected)

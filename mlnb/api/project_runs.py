@@ -1,14 +1,17 @@
 """The runs and models of a project, by reference."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from mlnb.api.last_run import with_last_data
 from mlnb.api.progress import progress_listener
 from mlnb.api.recorded_run import RecordedRun, RunList
 from mlnb.api.run_execution import push_run, run_plans, start_listeners
 from mlnb.api.run_request import RunRequest, match_plan, plan_request
+from mlnb.api.segment_requests import names_files
+from mlnb.api.segment_training import MOST, SegmentOptions
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import RunState
 from mlnb.engine.runs import Run, list_runs, set_latest
@@ -18,6 +21,49 @@ from mlnb.serving.packaging.packaged_runs import LATEST, find_packaged_run
 
 if TYPE_CHECKING:
     from mlnb.api.packaged_model import PackagedModel
+    from mlnb.api.segment_runs import SegmentRuns
+
+
+@overload
+def run(
+    pipeline: str | None = None,
+    *,
+    data: Path | str | None = None,
+    target: str | None = None,
+    params: Mapping[str, object] | None = None,
+    profile: str | None = None,
+    upto: str | None = None,
+    force: Sequence[str] | None = None,
+    workers: int | None = None,
+    report: bool = True,
+    progress: bool = True,
+    folder: Path | str | None = None,
+    each: None = None,
+    with_global: bool = False,
+    least_rows: int | None = None,
+    most: int = MOST,
+) -> RecordedRun: ...
+
+
+@overload
+def run(
+    pipeline: str | None = None,
+    *,
+    data: Path | str | None = None,
+    target: str | None = None,
+    params: Mapping[str, object] | None = None,
+    profile: str | None = None,
+    upto: str | None = None,
+    force: Sequence[str] | None = None,
+    workers: int | None = None,
+    report: bool = True,
+    progress: bool = True,
+    folder: Path | str | None = None,
+    each: str,
+    with_global: bool = False,
+    least_rows: int | None = None,
+    most: int = MOST,
+) -> "SegmentRuns": ...
 
 
 def run(
@@ -33,7 +79,11 @@ def run(
     report: bool = True,
     progress: bool = True,
     folder: Path | str | None = None,
-) -> RecordedRun:
+    each: str | None = None,
+    with_global: bool = False,
+    least_rows: int | None = None,
+    most: int = MOST,
+) -> "RecordedRun | SegmentRuns":
     """Run a pipeline as `mlnb run` does: unchanged stages are reused, and without changes nothing runs.
 
     Args:
@@ -48,12 +98,17 @@ def run(
         report: whether to write the HTML report.
         progress: whether to print a line per stage.
         folder: as for `runs`.
+        each: column: one model is trained for each of its values; or a pattern of files: one for each of them.
+        with_global: with a column: whether one model of all rows is trained, too, and compared with the others.
+        least_rows: with `each`: rows that a model needs; None: 50.
+        most: with `each`: models that may be trained.
 
     Returns:
-        The finished run; an earlier one when nothing has changed since.
+        The finished run; an earlier one when nothing has changed since. With `each` the runs of the segments: one that
+        has failed leaves the others finished, and is in `failed`.
 
     Raises:
-        UsageError: the project, a name or a value is wrong; nothing was run.
+        UsageError: the project, a name or a value is wrong; nothing was run, or the stages that segments share.
         GateFailed: the model does not meet a requirement of its gate.
         StageError: a stage failed (`CellFailed`: by an exception); the message names cell and executed notebook.
         KeyboardInterrupt: the run was interrupted; finished stages are kept.
@@ -74,6 +129,13 @@ def run(
         upto=upto,
         force=force,
     )
+    if each is not None:
+        options = SegmentOptions(
+            each=each, with_global=with_global, least_rows=least_rows, most=most, workers=number, report=report
+        )
+        return _run_segments(project, request, options, progress)
+    if with_global or least_rows is not None:
+        raise UsageError("with_global and least_rows are for several models; expected each, too.")
     request, _ = with_last_data(project, request)
     (plan,) = plan_request(project, request)
     finished = match_plan(project, request, plan)
@@ -153,6 +215,26 @@ def load_model(model: "str | Path | RecordedRun" = LATEST, folder: Path | str | 
     _check_reference(model)
     project = _project(folder)
     return RecordedRun(find_packaged_run(project, run_reference(project, model))).load_model()
+
+
+def _run_segments(project: Project, request: RunRequest, options: SegmentOptions, progress: bool) -> "SegmentRuns":
+    """Return the runs of segments; raise the error of the stages that they share."""
+    from mlnb.api.segment_runs import run_segments
+
+    _check_type("each", options.each, str, "the name of a column, or a pattern of files")
+    for name, number in (("least_rows", options.least_rows), ("most", options.most)):
+        if number is not None and number < 1:
+            raise UsageError(f"{name} is {number}; expected 1 or more.")
+    if not names_files(options.each):  # the files are the data
+        request, _ = with_last_data(project, request)
+    command = (*request.command(), *options.words())
+    result = run_segments(project, request, replace(options, command=command), progress)
+    if isinstance(result, Run):
+        _conclude(result, None)
+        raise StageError(
+            f"Run {result.id} of the stages that the segments share has not finished: it is {result.state}."
+        )
+    return result
 
 
 def _conclude(run: Run, report: Path | None) -> RecordedRun:

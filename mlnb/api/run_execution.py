@@ -85,7 +85,7 @@ def start_listeners(project: Project, progress: "Listener | None") -> "list[List
     if project.settings.openlineage:
         from mlnb.tracking.openlineage_file import OpenLineageFile
 
-        listeners.append(OpenLineageFile(project.root / project.settings.openlineage))
+        listeners.append(OpenLineageFile(project.path_of(project.settings.openlineage)))
     if project.database is not None:
         from mlnb.engine.active_runs import ActiveRuns
 

@@ -109,6 +109,7 @@ def plan_request(project: Project, request: RunRequest, sources: CodeSources | N
     if project.store.remote is not None and not (project.store_root / "keys").exists():
         project.store.remote.start()  # a fresh clone has no results
     notebooks = read_notebooks(project.notebooks, project.source_cache)
+    project.check_stage_sections(notebooks)
     names = project.pipeline(request.pipeline)
     graph = build_graph(notebooks, names, pipeline_inputs(project, notebooks, names, request))
     selection = select(graph, request.upto, request.since, request.only, request.force)

@@ -28,7 +28,7 @@ from mlnb.engine.stage_jobs import OutcomeState
 from mlnb.engine.stage_orders import OrderNote, OrderReply, StageOrder
 from mlnb.engine.test_set_access import Access, add_accesses
 from mlnb.errors import ExecutorError, MlnbError, RemoteError
-from mlnb.executors import local
+from mlnb.executors import live_snapshots, local
 from mlnb.executors.dask_cluster import (
     CONNECT_SECONDS,
     RESOURCE,
@@ -66,9 +66,9 @@ class StageWorker(WorkerPlugin):
         self._lock = threading.Lock()
         self._source: PlanSource | None = None
         self._executor: local.LocalExecutor | None = None
-        self._topic = ""
+        self._topic, self._stopping = "", False
         self._pipeline: Pipeline | None = None
-        self._stopping = False
+        self.parents: set[Path] = set()  # folders of the warm parents of the plans whose stages it has run
 
     def transition(self, key: Any, start: Any, finish: Any, **_: Any) -> None:
         """End the stage of a task whose result is no longer requested."""
@@ -150,6 +150,7 @@ class StageWorker(WorkerPlugin):
 
     def _execute(self, topic: str, planned: PlannedStage, worker: Worker) -> Run:
         """Execute a stage; return its run. An executor that was interrupted is replaced."""
+        self.parents.add(live_snapshots.parent_folder(planned.planner.project))
         if self._executor is None:
             self._executor = local.LocalExecutor(1)
 
@@ -232,6 +233,7 @@ def serve_worker(url: str, keys: Path | None = None) -> None:
             asyncio.run(_serve_worker(url, own, folder))
         finally:
             own.close()
+            live_snapshots.stop_idle_parents(own.parents)
 
 
 async def _serve_worker(url: str, own: StageWorker, folder: str) -> None:

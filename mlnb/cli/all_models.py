@@ -3,45 +3,22 @@
 import argparse
 import sys
 import time
-import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
+from mlnb.api.several_models import ModelFilter, ModelOutcome, act_on, select_models
 from mlnb.cli.arguments import not_empty
 from mlnb.cli.text_tables import shorten, table
 from mlnb.engine.project import Project
-from mlnb.errors import MlnbError, UsageError
+from mlnb.errors import UsageError
 from mlnb.registry.model_versions import ModelVersion
 from mlnb.registry.registry import CHAMPION, Registry
 from mlnb.reports import formatting
 
-FIRST_RESULT = 10  # exit codes from here on are results, such as `retrain`; those below are failures
 WIDEST_NOTE = 120  # characters
 FILTERS = (
     "--all, --name and --segment select several models; patterns are those of a shell. A failed model leaves the\n"
     "others: a table ends the command, and the exit code is that of the worst failure, or else the highest result."
 )
-
-
-@dataclass(frozen=True)
-class ModelOutcome:
-    """What a command did for one model.
-
-    Attributes:
-        result: in a word or two.
-        code: exit code.
-        note: more about it, such as the message of an error.
-    """
-
-    result: str
-    code: int = 0
-    note: str = ""
-
-    @property
-    def failed(self) -> bool:
-        """Whether the code is that of a failure rather than of a result."""
-        return 0 < self.code < FIRST_RESULT
 
 
 def add_filters(p: argparse.ArgumentParser, all_models: bool = True, name: str = "--name") -> None:
@@ -74,37 +51,14 @@ def selects_several(args: argparse.Namespace, version: str = "") -> bool:
     return several
 
 
-def selected(versions: Sequence[ModelVersion], args: argparse.Namespace) -> list[ModelVersion]:
-    """Return the versions whose model the filters select."""
-    return [
-        version
-        for version in versions
-        if (not args.name or fnmatchcase(version.model, args.name))
-        and (not args.segment or fnmatchcase(version.metadata.segment, args.segment))
-    ]
+def read_filter(args: argparse.Namespace) -> ModelFilter:
+    """Return what the options of `add_filters` select."""
+    return ModelFilter(args.name or "", args.segment or "")
 
 
 def selected_models(registry: Registry, args: argparse.Namespace, alias: str = CHAMPION) -> list[ModelVersion]:
-    """Return one version of each selected model: the one with the alias, or the newest.
-
-    Args:
-        registry: The registry.
-        args: The options of `add_filters`.
-        alias: The alias; empty: the newest version in any case.
-
-    Raises:
-        UsageError: No model is selected.
-    """
-    versions = registry.versions()
-    chosen: dict[str, ModelVersion] = {}
-    for version in selected(versions, args):
-        before = chosen.get(version.model)
-        if before is None or alias not in before.aliases:
-            chosen[version.model] = version
-    if not chosen:
-        names = sorted({version.model for version in versions})
-        raise UsageError(f"No model is selected; there is {', '.join(names[:10]) or 'none'}. `mlnb models` lists all.")
-    return list(chosen.values())
+    """Return one version of each model that the options of `add_filters` select, as `select_models` does."""
+    return select_models(registry, read_filter(args), alias)
 
 
 def for_each_model(
@@ -129,8 +83,7 @@ def for_each_model(
     for number, version in enumerate(models, 1):
         print(f"\n{number} of {len(models)}: {version.name}", file=output, flush=True)
         start = time.monotonic()
-        missing = needs_run and not (project.runs / version.run).is_dir()
-        outcome = _skipped(version) if missing else _outcome(version, action)
+        outcome = act_on(project, version, action, needs_run)
         outcomes.append(outcome)
         row = [version.name, version.metadata.segment, outcome.result, str(outcome.code)]
         note = "" if outcome.failed else shorten(outcome.note, WIDEST_NOTE)  # errors are below the table in full
@@ -144,18 +97,3 @@ def for_each_model(
             print(f"  {version.name}: {outcome.note}", file=output)
     codes = [outcome.code for outcome in outcomes]
     return max([outcome.code for outcome in outcomes if outcome.failed], default=0) or max(codes)
-
-
-def _skipped(version: ModelVersion) -> ModelOutcome:
-    return ModelOutcome("skipped", note=f"its run {version.run} is not in this project")
-
-
-def _outcome(version: ModelVersion, action: Callable[[ModelVersion], ModelOutcome]) -> ModelOutcome:
-    """Return what an action did for a model; an error is an outcome, so that the others follow."""
-    try:
-        return action(version)
-    except MlnbError as error:
-        return ModelOutcome("failed", error.exit_code, str(error))
-    except Exception as error:  # noqa: BLE001 -- one model must not stop those after it
-        warnings.warn(f"{version.name}: {error!r}", RuntimeWarning, stacklevel=2)
-        return ModelOutcome("failed", 1, repr(error))

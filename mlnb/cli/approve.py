@@ -2,7 +2,6 @@
 
 import argparse
 
-from mlnb.cli.audit import change_text
 from mlnb.engine.project import Project
 from mlnb.registry.registry import Registry
 from mlnb.signing.trusted_keys import keys_path, read_trusted_keys
@@ -25,5 +24,5 @@ def main(args: argparse.Namespace) -> int:
     registry = Registry(Project.find())
     if not read_trusted_keys(keys_path(registry.project)).keys:  # who registers a version may not approve it
         registry.sync()
-    print(change_text(registry.approve(args.version, args.reason)))
+    print(registry.approve(args.version, args.reason).describe())
     return 0

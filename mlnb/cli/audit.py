@@ -58,13 +58,6 @@ def main(args: argparse.Namespace) -> int:
     return ALTERED if faults else 0
 
 
-def change_text(entry: Entry) -> str:
-    """Return one sentence about a change."""
-    before = f", which was version {entry.before}" if entry.before is not None else ""
-    where = f" as {entry.alias}{before}" if entry.alias else ""
-    return f"{entry.subject} {entry.what}{where}. Entry {entry.number} of the audit log, by {entry.who}."
-
-
 def _listing(log: list[Entry]) -> str:
     rows = []
     for entry in log:

@@ -61,6 +61,10 @@ def find_problems(project: Project) -> list[str]:
         notebooks = read_notebooks(project.notebooks)
     except NotebookError as error:
         return [*problems, str(error)]
+    try:
+        project.check_stage_sections(notebooks)
+    except UsageError as error:
+        problems.append(str(error))
     for name, members in project.pipelines.items():
         source = project.pipelines.get(project.input_pipelines.get(name, ""), ())
         inputs = {

@@ -44,7 +44,8 @@ def parser(p: argparse.ArgumentParser) -> None:
         "as `mlnb run` types them. Without --key, rows are identified by the first unique identifier that both\n"
         "versions have, else by their content. Distributions are compared with the tests of `mlnb monitor`.\n\n"
         "restore copies the source where it still has these bytes (byte-equal); else it writes the table of the\n"
-        "store, local or remote, reads the file again, and refuses what is not the same table (table-equal).\n\n"
+        "store, local or remote, reads the file again, and refuses what is not the same table (table-equal). The\n"
+        "store records the file, so that `mlnb erase` finds it wherever it is.\n\n"
         "exit codes: 0 success, and no difference; 1 diff: the versions differ; 2 usage error; 3 the version was\n"
         "            erased, or is in no store, or a file is no table"
     )

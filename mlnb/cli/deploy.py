@@ -10,11 +10,16 @@ from pathlib import Path
 
 import yaml
 
+from mlnb.api.several_models import ModelOutcome
+from mlnb.cli.all_models import FILTERS, add_filters, for_each_model, selected_models, selects_several
 from mlnb.cli.selected_bento import add_options, build_selected
 from mlnb.engine.files import write_whole
 from mlnb.engine.project import Project
+from mlnb.engine.runs import Run
 from mlnb.errors import UsageError
 from mlnb.monitoring.monitoring_paths import shipped
+from mlnb.registry.model_versions import ModelVersion
+from mlnb.registry.registry import Registry
 from mlnb.registry.run_references import run_reference
 from mlnb.serving.deploy.kubernetes_manifests import (
     KubernetesDeployment,
@@ -78,17 +83,19 @@ def parser(p: argparse.ArgumentParser) -> None:
         epilog=(
             "examples:\n"
             "  mlnb deploy lambda\n"
-            "  mlnb deploy lambda 20260102-0304 --out churn.zip\n\n"
+            "  mlnb deploy lambda 20260102-0304 --out churn.zip\n"
+            "  mlnb deploy lambda --all          a function, and a package, for the champion of each model\n\n"
             "The package has the handler, the request path, the model and this environment's libraries: build it on\n"
             "the architecture of the function. It is verified on golden rows from its own files. With MLNB_API_KEY in\n"
             "the environment of the function requests need the key; otherwise AWS alone authorizes them. A model with\n"
-            "pseudonyms needs MLNB_PERSONAL_KEY there, the key of training."
+            f"pseudonyms needs MLNB_PERSONAL_KEY there, the key of training.\n\n{FILTERS}"
         ),
     )
     function.add_argument(
         "run", nargs="?", default=LATEST, help="run, or version such as @champion (default: newest verified run)"
     )
-    function.add_argument("--out", type=Path, help="file (default: dist/lambda/<name>.zip)")
+    add_filters(function)
+    function.add_argument("--out", type=Path, help="file; folder for several models (default: dist/lambda/<name>.zip)")
     function.set_defaults(write=to_lambda)
     p.epilog = "examples:\n  mlnb deploy kubernetes --image registry.example/churn:7\n  mlnb deploy lambda\n"
     p.epilog += "  mlnb deploy kubernetes --help"
@@ -152,11 +159,25 @@ def to_kubernetes(args: argparse.Namespace) -> int:
 
 
 def to_lambda(args: argparse.Namespace) -> int:
-    """Write the package, and print its sizes and how to create the function; return 0."""
+    """Write the package of a model, or one of each of several; return the exit code."""
     project = Project.find()
-    run = find_packaged_run(project, run_reference(project, args.run))
+    if not selects_several(args, "" if args.run == LATEST else args.run):
+        _package_run(project, find_packaged_run(project, run_reference(project, args.run)), args.out)
+        return 0
+    registry = Registry(project)
+    registry.sync()
+
+    def package_version(version: ModelVersion) -> ModelOutcome:
+        out = None if args.out is None else args.out / f"{version.model}.zip"
+        return ModelOutcome("packaged", note=_package_run(project, find_packaged_run(project, version.run), out))
+
+    return for_each_model(project, selected_models(registry, args), package_version)
+
+
+def _package_run(project: Project, run: Run, out: Path | None) -> str:
+    """Write the package of a run's model, print its sizes and how to create the function, and return the file."""
     bundle = Bundle.read(run.load("service"))
-    package = build_lambda_package(bundle, args.out or project.root / "dist" / "lambda" / f"{bundle.name}.zip")
+    package = build_lambda_package(bundle, out or project.root / "dist" / "lambda" / f"{bundle.name}.zip")
     print(f"{package.file}  ({package.zipped / 2**20:.1f} MB, {bundle.model_tag} of run {run.id})")
     print(f"  {package.unzipped / 2**20:.0f} MB unzipped, of at most {MOST_UNZIPPED / 2**20:.0f} MB")
     print(f"  {package.rows} golden rows verified; first response after {package.cold_seconds:.2f} s here")
@@ -176,4 +197,4 @@ def to_lambda(args: argparse.Namespace) -> int:
     if columns := bundle.pseudonymized:
         variable = ProcessSettings.personal_key.variable
         print(f"  set {variable} of the function from a secret: the key of training, for {', '.join(columns)}")
-    return 0
+    return str(package.file)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +21,8 @@ from mlnb.errors import ProjectError, UsageError
 from mlnb.executors import live_snapshots
 from mlnb.registry.legal_holds import read_holds, refuse_held
 from mlnb.reports.formatting import count
+
+REMAINING = 1  # exit code: restored files have the rows still
 
 
 class Line(NamedTuple):
@@ -50,15 +53,18 @@ def parser(p: argparse.ArgumentParser) -> None:
         "have a value that only these rows have are deleted; logs and labels are written again without the rows;\n"
         "outputs of notebooks that may show them are removed. `mlnb verify` then reports `erased`, with when, who\n"
         "and why; the values of the conditions are recorded nowhere. Your own files, such as the data file, are\n"
-        "listed and never changed: remove the rows there first. Versions that were trained on the rows are marked\n"
-        "for retraining (`mlnb models`). A legal hold (`mlnb hold`) blocks --confirm. An interruption loses nothing:\n"
-        "--resume goes on.\n\n"
-        "Not searched are git's history, copies elsewhere and runs that were uploaded to W&B."
+        "listed and never changed: remove the rows there first. Files of `mlnb data restore`, also outside of the\n"
+        "project, and their copies in the cache of DVC are deleted while they are as they were written; those that\n"
+        "were changed or moved since, or that runs read, are listed. Versions that were trained on the rows are\n"
+        "marked for retraining (`mlnb models`). A legal hold (`mlnb hold`) blocks --confirm. An interruption loses\n"
+        "nothing: --resume goes on.\n\n"
+        "Not searched are git's history, copies elsewhere and runs that were uploaded to W&B or MLflow.\n\n"
+        "exit codes: 0 success; 1 erased, but restored files that are listed may have the rows still; 2 usage error"
     )
 
 
 def main(args: argparse.Namespace) -> int:
-    """List the locations of the rows, or erase them; return 0."""
+    """List the locations of the rows, or erase them; return the exit code."""
     project = Project.find()
     if args.resume:
         if args.where or args.values or args.confirm:
@@ -80,15 +86,19 @@ def main(args: argparse.Namespace) -> int:
         plan = plan_erasure(project, selection)
         if not plan.changes:
             _print_plan(project, plan, args.json)
-            return 0
+            return _exit_code(plan)
         live_snapshots.drop_all(project)  # their memory may have the rows
         erasure = erase(project, plan, args.reason.strip())
     if args.json:
         print(json.dumps(to_json(erasure), ensure_ascii=False, indent=1))
     else:
         print(_erased_text(erasure))
-        print("\n".join(_by_hand(project, plan)))
-    return 0
+    print("\n".join(_by_hand(project, plan)), file=sys.stderr if args.json else sys.stdout)
+    return _exit_code(plan)
+
+
+def _exit_code(plan: ErasurePlan) -> int:
+    return REMAINING if plan.restored or plan.moved else 0
 
 
 def _print_plan(project: Project, plan: ErasurePlan, as_json: bool) -> None:
@@ -99,6 +109,7 @@ def _print_plan(project: Project, plan: ErasurePlan, as_json: bool) -> None:
             "rows": plan.rows,
             "locations": [line._asdict() for line in lines],
             "sources": plan.sources,
+            "restored": [relative_name(path, project.root) for path in (*plan.restored, *plan.moved)],
             "retrain": plan.versions,
             "unservable": plan.unservable,
         }
@@ -159,6 +170,13 @@ def _by_hand(project: Project, plan: ErasurePlan) -> Iterator[str]:
     names = list(dict.fromkeys([*own, *plan.sources]))
     if names:
         yield f"Remove the rows yourself from {', '.join(names)}, then run `mlnb run`, which trains without them."
+    for path in plan.moved:
+        yield (
+            f"{path} was restored with the rows and is not there now: if it was moved or copied, remove the rows "
+            "from the other file."
+        )
+    if any(location.what.startswith("cache of DVC") for location in plan.files):
+        yield "The cache of DVC has the rows: if they were pushed (`dvc push`), delete them from its remote, too."
     if project.settings.wandb_mode == "online" and plan.changes:
         yield "Runs were uploaded to W&B: delete their files there, too."
 

@@ -25,18 +25,24 @@ class FollowedModels:
         self.project, self.path, self.args = project, path, args
         self.versions: dict[str, str] = {}  # tag of each model, by its name
         self.reported = ""  # error that was printed last
+        self.omitted: tuple[str, ...] = ()  # lines about models that are left out
 
     def update(self) -> None:
         """Write the catalog if a version has changed; an error is printed once, and the service goes on."""
         try:
-            models = find_models(self.project, self.args)
-            content = encode(make_catalog(models, self.args.fallback))
+            selected = find_models(self.project, self.args)
+            models = selected.models
+            content = encode(make_catalog(models, selected.fallback))
         except MlnbError as error:  # a locked registry or a deleted run: the models stay
             if str(error) != self.reported:
                 print(f"mlnb serve: {error}", file=sys.stderr, flush=True)
             self.reported = str(error)
             return
         self.reported = ""
+        for line in selected.omitted:
+            if line not in self.omitted and self.versions:  # at the start, they are printed before
+                print(line, file=sys.stderr, flush=True)
+        self.omitted = selected.omitted
         if self.path.exists() and self.path.read_bytes() == content:
             return
         write_whole(self.path, content)

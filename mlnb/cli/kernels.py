@@ -5,6 +5,8 @@ import sys
 import time
 from pathlib import Path
 
+from mlnb.engine.project import Project
+from mlnb.executors import live_snapshots
 from mlnb.kernels.driver import jupyter_kernel, parent_client
 from mlnb.kernels.protocol import parent_paths
 from mlnb.kernels.protocol.messages import ParentStatus
@@ -36,8 +38,9 @@ def main(args: argparse.Namespace) -> int:
         )
         return 0
     folder = parent_paths.settings(Path.cwd()).folder
+    own = live_snapshots.parent_folder(Project.find())  # another one for the built-in notebooks of a checkout
     running = 0
-    for paths in parent_paths.find_parents(folder):
+    for paths in [paths for each in dict.fromkeys((folder, own)) for paths in parent_paths.find_parents(each)]:
         if args.action == "stop":
             pid = parent_client.stop(paths, args.now)
             lines = [f"stopped {pid}"] if pid is not None else []

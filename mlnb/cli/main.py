@@ -79,7 +79,7 @@ WITH_PARAMETERS = ("run", "plan", "debug", "retrain", "monitor", "loop", "schedu
 INTERRUPTED = 130
 UNUSABLE = {  # errors of the operating system that name a file, and what is expected instead
     **dict.fromkeys(
-        (errno.EACCES, errno.EPERM, errno.EROFS), "a project whose files you may read and write, such as a copy"
+        (errno.EACCES, errno.EPERM, errno.EROFS), "a project and paths that you may read and write, such as a copy"
     ),
     errno.ENAMETOOLONG: "a shorter name of the file",
     errno.ENOTDIR: "a path of folders that are no files",

@@ -4,7 +4,7 @@ import argparse
 import json
 from collections.abc import Mapping
 
-from mlnb.cli.all_models import add_filters, selected, selects_several
+from mlnb.cli.all_models import add_filters, read_filter, selects_several
 from mlnb.cli.text_tables import table
 from mlnb.codec import to_json
 from mlnb.engine.project import Project
@@ -40,7 +40,7 @@ def main(args: argparse.Namespace) -> int:
         given = approvals.get((version.model, version.number), ())
         print(_json(version, given) if args.json else _in_full(version, given, retraining_marks(registry.log())))
         return 0
-    versions = selected(registry.versions(), args)
+    versions = read_filter(args).select(registry.versions())
     if args.json:
         items = [_json(version, approvals.get((version.model, version.number), ())) for version in versions]
         print(f"[{', '.join(items)}]")

@@ -6,8 +6,9 @@ import sys
 import time
 from pathlib import Path
 
+from mlnb.api.several_models import ModelOutcome
 from mlnb.cli import run as run_verb
-from mlnb.cli.all_models import FILTERS, ModelOutcome, add_filters, for_each_model, selected_models, selects_several
+from mlnb.cli.all_models import FILTERS, add_filters, for_each_model, selected_models, selects_several
 from mlnb.codec import JsonObject, to_json
 from mlnb.engine.project import Project
 from mlnb.engine.runs import open_run

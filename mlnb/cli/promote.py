@@ -3,8 +3,8 @@
 import argparse
 from functools import partial
 
-from mlnb.cli.all_models import FILTERS, ModelOutcome, add_filters, for_each_model, selected_models, selects_several
-from mlnb.cli.audit import change_text
+from mlnb.api.several_models import ModelOutcome, promote_version
+from mlnb.cli.all_models import FILTERS, add_filters, for_each_model, selected_models, selects_several
 from mlnb.engine.project import Project
 from mlnb.errors import UsageError
 from mlnb.registry.model_versions import ModelVersion
@@ -39,13 +39,9 @@ def main(args: argparse.Namespace) -> int:
         return for_each_model(project, models, partial(_promoted, registry, args), needs_run=False)
     if not args.version:
         raise UsageError("No version is named; expected one such as model:3, or --all, --name or --segment.")
-    print(change_text(registry.promote(args.version, args.alias, args.reason, args.force)))
+    print(registry.promote(args.version, args.alias, args.reason, args.force).describe())
     return 0
 
 
 def _promoted(registry: Registry, args: argparse.Namespace, version: ModelVersion) -> ModelOutcome:
-    if args.alias in version.aliases:
-        return ModelOutcome("unchanged", note=f"{args.alias} already")
-    return ModelOutcome(
-        "promoted", note=change_text(registry.promote(version.name, args.alias, args.reason, args.force))
-    )
+    return promote_version(registry, version, args.alias, args.reason, args.force, needed_change=False)

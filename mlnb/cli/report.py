@@ -5,9 +5,11 @@ import os
 from functools import partial
 from pathlib import Path
 
-from mlnb.cli.all_models import ModelOutcome, add_filters, for_each_model, selected_models
+from mlnb.api.model_operations import write_version_report
+from mlnb.api.several_models import ModelOutcome
+from mlnb.cli.all_models import add_filters, for_each_model, selected_models
+from mlnb.codec import replace
 from mlnb.engine.project import Project
-from mlnb.engine.runs import open_run
 from mlnb.registry.model_versions import ModelVersion
 from mlnb.registry.registry import Registry
 from mlnb.registry.run_references import open_referenced
@@ -58,9 +60,8 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _write_report(project: Project, version: ModelVersion) -> ModelOutcome:
-    run = open_run(project, version.run)
-    write_documents(run)
-    return ModelOutcome("written", note=os.path.relpath(write_report(run)))
+    outcome = write_version_report(project, version)
+    return replace(outcome, note=os.path.relpath(outcome.note))
 
 
 def _write(project: Project, args: argparse.Namespace) -> Path:

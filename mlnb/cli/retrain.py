@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
+from mlnb.api.several_models import ModelOutcome
 from mlnb.cli import run as run_verb
-from mlnb.cli.all_models import FILTERS, ModelOutcome, add_filters, for_each_model, selected_models, selects_several
+from mlnb.cli.all_models import FILTERS, add_filters, for_each_model, selected_models, selects_several
 from mlnb.cli.arguments import read_request
-from mlnb.cli.audit import change_text
 from mlnb.cli.text_tables import table
 from mlnb.codec import to_json
 from mlnb.engine.formats import load_object
@@ -101,13 +101,13 @@ def retrain_version(project: Project, registry: Registry, champion: ModelVersion
         return 0
     reason = args.reason or f"champion/challenger evaluation of run {trained.id}: {result.decision}"
     if CHALLENGER not in challenger.aliases:
-        print(change_text(registry.promote(challenger.name, CHALLENGER, reason, force=True)))
+        print(registry.promote(challenger.name, CHALLENGER, reason, force=True).describe())
     if result.decision == "approve":
         command = f"mlnb promote {challenger.name} --reason 'predictions reviewed'"
         print(f"Many predictions change: review them, then run `{command}`")
         return AWAITING
     if result.decision == "promote" and args.promote:
-        print(change_text(registry.promote(challenger.name, CHAMPION, reason)))
+        print(registry.promote(challenger.name, CHAMPION, reason).describe())
     elif result.decision == "promote":
         print(f"It can be promoted: mlnb promote {challenger.name} --reason 'better on new rows'")
     return 0

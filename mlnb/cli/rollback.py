@@ -2,7 +2,6 @@
 
 import argparse
 
-from mlnb.cli.audit import change_text
 from mlnb.engine.project import Project
 from mlnb.registry.registry import CHAMPION, Registry
 
@@ -17,5 +16,5 @@ def parser(p: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Move the alias back and print the change; return 0."""
-    print(change_text(Registry(Project.find()).rollback(args.model, args.alias, args.reason)))
+    print(Registry(Project.find()).rollback(args.model, args.alias, args.reason).describe())
     return 0

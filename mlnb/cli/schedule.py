@@ -65,7 +65,7 @@ def main(args: argparse.Namespace) -> int:
         files = write_schedule(scheduled, args.to, args.image)
     for name, text in files.items():
         if args.write is None:
-            print(f"# {name}\n{text}")
+            print(f"# {name}, a file that --write FOLDER writes\n{text}")
         else:
             write_whole(args.write.expanduser() / name, text.encode())
             print(args.write / name)

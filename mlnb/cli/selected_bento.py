@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mlnb.cli.all_models import add_filters, selected_models, selects_several
 from mlnb.engine.project import Project
-from mlnb.errors import UsageError
+from mlnb.errors import MlnbError, UsageError
 from mlnb.registry.registry import Registry
 from mlnb.registry.run_references import run_reference
 from mlnb.serving.packaging.bento_stores import BuiltBento, build_bento
@@ -33,6 +33,21 @@ class SelectedBento:
     built: BuiltBento
     run: str
     origin: str
+
+
+@dataclass(frozen=True)
+class SelectedModels:
+    """Models for one service.
+
+    Attributes:
+        models: that it has.
+        omitted: a line for each selected model that it does not have, with the reason.
+        fallback: whether the model of all rows predicts the rows of other segments.
+    """
+
+    models: list[PackagedModel]
+    omitted: tuple[str, ...]
+    fallback: bool
 
 
 def add_options(p: argparse.ArgumentParser, name: str = "--name") -> None:
@@ -68,21 +83,26 @@ def build_selected(project: Project, args: argparse.Namespace) -> SelectedBento:
         run = find_packaged_run(project, run_reference(project, args.run))
         bundle, built = build_packaged_run(run)
         return SelectedBento(bundle, built, run.id, f"run {run.id}")
-    models = find_models(project, args)
+    selected = find_models(project, args)
+    for line in selected.omitted:
+        print(line, file=sys.stderr)
+    models = selected.models
     with tempfile.TemporaryDirectory(prefix="mlnb-models-") as folder:
-        source = make_multi_model_bundle(Path(folder), models, project, args.fallback)
+        source = make_multi_model_bundle(Path(folder), models, project, selected.fallback)
         built = build_bento(source)
     stored = BentoSource(built.path / "src", source.name, source.version, "")
     return SelectedBento(stored, built, "", f"{len(models)} models")
 
 
-def find_models(project: Project, args: argparse.Namespace) -> list[PackagedModel]:
+def find_models(project: Project, args: argparse.Namespace) -> SelectedModels:
     """Return the models that options select: the champion of each, else its newest version.
 
-    Versions whose run is in another project are left out, with a line on standard error.
+    Versions without a service that can be started, such as one with erased rows or a run in another project, are
+    left out, so that the others are served.
 
     Raises:
-        UsageError: no model is selected, or there is none for the fallback.
+        UsageError: no model is selected.
+        MlnbError: none of the selected models has a service; the error of the first.
     """
     registry = Registry(project)
     registry.sync()
@@ -94,12 +114,22 @@ def find_models(project: Project, args: argparse.Namespace) -> list[PackagedMode
             for name, other in general.items():
                 if version.metadata.segment and segment_model(name, version.metadata.segment) == model:
                     versions[name] = other
-    present = [version for version in versions.values() if (project.runs / version.run).is_dir()]
+    models, errors = list[PackagedModel](), dict[str, MlnbError]()
     for version in versions.values():
-        if version not in present:
-            print(f"{version.name} is left out: its run {version.run} is not in this project", file=sys.stderr)
-    if not present:
-        raise UsageError(
-            "No run of the selected models is in this project; expected one of them in its folder of runs."
+        try:
+            if not (project.runs / version.run).is_dir():
+                raise UsageError(f"its run {version.run} is not in this project; expected it in {project.runs}.")
+            models.append(PackagedModel.of(find_packaged_run(project, version.run)))
+        except MlnbError as error:
+            errors[version.name] = error
+    if not models:
+        name, first = next(iter(errors.items()))
+        raise type(first)(f"None of the selected models can be served. {name}: {first}") from first
+    omitted = [f"{name} is left out: {reason}" for name, reason in errors.items()]
+    fallback = args.fallback
+    if fallback and errors and not any(not model.segment for model in models):
+        fallback = False
+        omitted.append(
+            "There is no fallback: the model of all rows is left out, and rows of other segments are refused"
         )
-    return [PackagedModel.of(find_packaged_run(project, version.run)) for version in present]
+    return SelectedModels(models, tuple(omitted), fallback)

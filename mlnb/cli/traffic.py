@@ -4,7 +4,6 @@ import argparse
 import json
 from datetime import UTC, datetime
 
-from mlnb.cli.audit import change_text
 from mlnb.cli.text_tables import table
 from mlnb.codec import to_json
 from mlnb.engine.project import Project
@@ -70,7 +69,7 @@ def main(args: argparse.Namespace) -> int:
         why = f"{result.metric} on matured labels of {rows}: {result.reason}"
         entry = registry.promote(challenger.name, CHAMPION, why)
         if not args.json:
-            print(change_text(entry))
+            print(entry.describe())
     return CODES[result.decision]
 
 

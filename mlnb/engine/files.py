@@ -44,7 +44,10 @@ def writing(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
     with full_disk_explained(path):
         make_folder(path.parent, PRIVATE_FOLDER if mode & 0o077 == 0 else 0o777)
         temporary = temporary_path(path.parent)
-        handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileNotFoundError as error:
+            raise _refused(path) from error
         try:
             with os.fdopen(handle, "wb") as file:
                 yield file
@@ -73,8 +76,16 @@ def make_folder(folder: Path, mode: int = PRIVATE_FOLDER) -> None:
         return
     except FileNotFoundError:
         make_folder(folder.parent, mode)
-        folder.mkdir(mode, exist_ok=True)
+        try:
+            folder.mkdir(mode, exist_ok=True)
+        except FileNotFoundError as error:
+            raise _refused(folder) from error
     flush_folder(folder.parent)
+
+
+def _refused(path: Path) -> PermissionError:
+    """Return the error of a folder that exists and takes no files, as /proc."""
+    return PermissionError(errno.EACCES, "the file system of this folder creates no files", str(path))
 
 
 def flush_folder(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """A project: the folder whose settings.ini names the notebooks, pipelines and profiles."""
 
 import os
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,7 +13,7 @@ from mlnb.engine.confined_names import is_plain_name
 from mlnb.engine.digests import StatCache
 from mlnb.engine.source_cache import SourceCache, shared_cache_path
 from mlnb.engine.store import Store
-from mlnb.errors import ProjectError
+from mlnb.errors import ProjectError, SettingsError
 from mlnb.settings import ProcessSettings, ProjectSettings
 from mlnb.settings_file import read_sections
 from mlnb.suggestions import did_you_mean
@@ -93,6 +94,14 @@ class Project(msgspec.Struct, frozen=True, dict=True):
         """The name of the project's folder."""
         return self.root.name or "project"
 
+    def path_of(self, text: str) -> Path:
+        """Return the file or folder that a setting names: in the project, unless its path is absolute or starts with ~.
+
+        Raises:
+            SettingsError: It starts with the name of a user who has no home folder.
+        """
+        return self.root / _expand(text)
+
     @property
     def is_builtin(self) -> bool:
         """Whether the built-in stages are used, as there is no settings.ini here."""
@@ -101,7 +110,7 @@ class Project(msgspec.Struct, frozen=True, dict=True):
     @property
     def notebooks(self) -> Path:
         """The folder of the stage notebooks."""
-        return self.home / self.settings.notebooks
+        return self.home / _expand(self.settings.notebooks)
 
     @property
     def models(self) -> Path:
@@ -126,12 +135,12 @@ class Project(msgspec.Struct, frozen=True, dict=True):
     @property
     def runs(self) -> Path:
         """The folder of the run records."""
-        return self.root / self.settings.runs
+        return self.path_of(self.settings.runs)
 
     @property
     def store_root(self) -> Path:
         """The folder of the artifact store, the caches and the scratch folders."""
-        return self.root / self.settings.store
+        return self.path_of(self.settings.store)
 
     @cached_property
     def store(self) -> Store:
@@ -180,6 +189,17 @@ class Project(msgspec.Struct, frozen=True, dict=True):
             raise ProjectError(_unknown("pipeline", name, list(self.pipelines)))
         return self.pipelines[name]
 
+    def check_stage_sections(self, stages: Iterable[str]) -> None:
+        """Raise `ProjectError` for a section [stage NAME] when no notebook has a stage of that name."""
+        names = list(stages)
+        for name in self.stage_retries:
+            if name not in names:
+                hint = did_you_mean(name, names)
+                raise ProjectError(
+                    f"{self.home / 'settings.ini'}: [stage {name}]: there is no stage {name!r}; expected one of "
+                    f"{', '.join(names)}.{hint}"
+                )
+
     def profile(self, name: str | None) -> dict[str, str]:
         """Return the parameter values of a profile, as text; None: no values. Raises `ProjectError`."""
         if name is None:
@@ -187,6 +207,16 @@ class Project(msgspec.Struct, frozen=True, dict=True):
         if name not in self.profiles:
             raise ProjectError(_unknown("profile", name, list(self.profiles)))
         return self.profiles[name]
+
+
+def _expand(text: str) -> Path:
+    """Return a path with the home folder for ~. Raises `SettingsError` where there is none."""
+    if not text.startswith("~"):
+        return Path(text)
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise SettingsError(f"A setting names {text!r}: {error} Expected a path, or ~/ for your own folder.") from error
 
 
 def _unknown(kind: str, name: str, names: list[str]) -> str:

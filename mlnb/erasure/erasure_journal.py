@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from mlnb.codec import decode
@@ -103,6 +104,8 @@ def _prepare(project: Project, plan: ErasurePlan, staging: Staging, name: str) -
             staging.replace(location.path, location.new, location.before)
         elif location.action == Action.DELETE:
             staging.remove(location.path, location.before)
+    for record in plan.restored_records:
+        staging.remove(record)
     chains: dict[str, dict[str, tuple[int, str]]] = {}
     labels, heads, uploads = [], [], dict[str, str]()
     for model in plan.production:
@@ -215,8 +218,9 @@ def _move(source: Path, target: Path) -> None:
 def _apply(path: Path, staged: str, folder: Path) -> None:
     """Replace a file by a staged one, or remove it without; what was done before a kill stays as it is."""
     if not staged:
-        delete_folder(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
-        if path.exists():
+        with suppress(PermissionError):
+            delete_folder(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+        if os.path.lexists(path):
             raise ProjectError(f"{path} cannot be deleted; make it writable. `mlnb erase --resume` continues.")
     elif (folder / staged).exists():
         mode = path.stat().st_mode & 0o777 if path.exists() else PRIVATE

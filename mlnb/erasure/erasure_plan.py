@@ -12,6 +12,7 @@ from mlnb.erasure.conditions import Selection
 from mlnb.erasure.file_contents import ContentSearch
 from mlnb.erasure.file_search import EMBEDDINGS, Action, Location, find_files
 from mlnb.erasure.production_rows import Position, SegmentRows, find_labels, find_segments, positions, read_segment
+from mlnb.erasure.restored_rows import find_restored, read_restored_files
 from mlnb.erasure.search_terms import SearchTerms
 from mlnb.erasure.stored_rows import StoredRows, find_stored_rows, find_tables, object_paths, stage_uses
 from mlnb.errors import MlnbError, ProjectError
@@ -65,6 +66,9 @@ class ErasurePlan:
         sources: where the tables with the rows were read from.
         trained: versions that were trained on the rows.
         unservable: versions whose service holds the rows.
+        restored: restored files and their copies among `files` that are not deleted.
+        moved: restored files with the rows that are not where they were written.
+        restored_records: records of restored files that are deleted or moved.
     """
 
     selection: Selection
@@ -74,6 +78,9 @@ class ErasurePlan:
     sources: list[str] = field(default_factory=list)
     trained: list[str] = field(default_factory=list)
     unservable: list[str] = field(default_factory=list)
+    restored: list[Path] = field(default_factory=list)
+    moved: list[Path] = field(default_factory=list)
+    restored_records: list[Path] = field(default_factory=list)
 
     @property
     def rows(self) -> int:
@@ -116,16 +123,22 @@ def plan_erasure(project: Project, selection: Selection) -> ErasurePlan:
     tables = find_tables(object_paths(project).values(), selection, terms.add)
     for log in logs:
         _collect_log(log, selection, terms)
+    restored_files = read_restored_files(project, selection, terms.add)
     terms.finish()
     search = ContentSearch(selection, terms)
     uses = stage_uses(project, runs)
     stored = find_stored_rows(project, uses, search, tables)
-    files = [*find_files(project, search, stored, _tags(runs, versions) | stored_tags(project))]
+    restored = find_restored(project, restored_files, runs, search, stored)
+    own = {location.path for location in restored.locations}
+    others = find_files(project, search, stored, _tags(runs, versions) | stored_tags(project))
+    files = [*restored.locations, *(location for location in others if location.path not in own)]
     copies = {each.before for each in files if each.action == Action.REDACT} & object_paths(project).keys()
     for digest in copies - stored.objects:  # executed notebooks are in the store, too
         stored.derived.add(digest)
         stored.names[digest] = [f"object {digest[:12]}: executed notebook"]
     plan = ErasurePlan(selection, stored, files, [*_production(project, logs, selection)])
+    plan.restored = [each.path for each in restored.locations if each.action == Action.BY_HAND]
+    plan.moved, plan.restored_records = restored.moved, restored.records
     plan.sources = _sources(runs, stored)
     plan.trained = [version.name for version in versions if _is_trained(version, runs, stored)]
     plan.unservable = [version.name for version in versions if _service_parts(project, version) & stored.objects]

@@ -13,6 +13,7 @@ from mlnb.engine.tombstones import FOLDER as ERASURES
 from mlnb.erasure.file_contents import ContentSearch
 from mlnb.erasure.notebook_redaction import PAGE, redact_notebook
 from mlnb.erasure.stored_rows import StoredRows
+from mlnb.governance.restored_files import FOLDER as RESTORED
 from mlnb.serving.packaging.bento_stores import bentoml_home
 
 EMBEDDINGS = "embeddings"  # folder of the store with the vectors of texts, by digest: whose they are is not stored
@@ -24,6 +25,7 @@ SEPARATE = (
     "locks",
     "test_set_accesses",
     EMBEDDINGS,
+    RESTORED,
 )  # folders of the store that others search
 KEPT = ("run.json", "manifest.json", "latest.json", "registry.db", "registry.db-journal", "audit_head.json")
 WHOLE = ("trees", "reproductions", "scratch")  # folders of the store whose subfolders are deleted as a whole

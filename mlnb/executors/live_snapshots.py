@@ -1,5 +1,7 @@
 """Snapshots of a project's notebooks that processes on this machine keep in memory."""
 
+import itertools
+from collections.abc import Iterable
 from pathlib import Path
 
 from mlnb.engine.project import Project
@@ -56,3 +58,11 @@ def drop_all(project: Project) -> None:
     """End every snapshot of the project's notebooks."""
     for paths in parent_paths.find_parents(parent_folder(project)):
         parent_client.drop_snapshots(paths, None, TIMEOUT)
+
+
+def stop_idle_parents(folders: Iterable[Path]) -> None:
+    """End the warm parents in folders that run no notebook, with their snapshots; a busy one is skipped."""
+    for paths in itertools.chain.from_iterable(map(parent_paths.find_parents, folders)):
+        status = parent_client.get_status(paths, TIMEOUT)
+        if status is not None and not status.kernels and not status.queued:
+            parent_client.stop(paths)

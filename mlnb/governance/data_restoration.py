@@ -17,10 +17,11 @@ from mlnb.engine.project import Project
 from mlnb.engine.runs import Run, open_run
 from mlnb.errors import DataError, StoreCorrupted, UsageError
 from mlnb.governance.data_versions import PROVENANCE, DataVersion, Provenance, VersionState
+from mlnb.governance.restored_files import RestoredFile, describe_restoration, record_path, record_restored
 from mlnb.governance.typed_versions import stored_table
 from mlnb.methods.contracts.declarations import Declarations
 from mlnb.methods.tables.data_sources import digest_table, place_source, read_table
-from mlnb.methods.tables.dvc_pointers import write_pointer
+from mlnb.methods.tables.dvc_pointers import cached_contents, digest_contents, write_pointer
 from mlnb.methods.tables.file_sets import find_parts
 from mlnb.methods.tables.layouts import BLANKS, SEPARATORS
 from mlnb.tracking.artifact_views import load_record, load_view
@@ -75,6 +76,7 @@ def restore_version(
         UsageError: The file exists, its folder does not, or the suffix is another one.
         DataError: The version was erased, or is neither here nor in the remote store.
         StoreCorrupted: Its bytes in the store are damaged.
+        ProjectError: The file cannot be recorded in the store.
     """
     if path.suffix.lower() not in WRITERS:
         raise UsageError(f"--to {path}: found the suffix {path.suffix!r}; expected one of {', '.join(WRITERS)}.")
@@ -87,16 +89,36 @@ def restore_version(
             f"Data version {version.digest[:12]} was erased on {version.erased}; an erased version is not restored."
         )
     run = open_run(project, version.last)
-    restored = _copy_source(project, run, version, path) or _write_stored(project, run, version, path)
-    return replace(restored, pointer=str(write_pointer(path))) if dvc else restored
-
-
-def _copy_source(project: Project, run: Run, version: DataVersion, path: Path) -> RestoredVersion | None:
-    """Copy the source of a version, when it still has its bytes and the suffix of the file; else return None."""
     source = _find_source(project, run, version.digest)
-    if source is None or source.suffix.lower() != path.suffix.lower():
-        return None
-    if not (path.exists() and source.samefile(path)):
+    if source is not None and source.suffix.lower() != path.suffix.lower():
+        source = None
+    own = source is not None and path.exists() and source.samefile(path)  # it stays the user's file
+    record = describe_restoration(project, path, version.digest, version.raw)
+    is_new = not record_path(project, record).exists()
+    record_restored(project, record)
+    try:
+        restored = _copy_source(version, source, path, own) if source else _write_stored(project, run, version, path)
+    except BaseException:
+        if is_new:
+            record_path(project, record).unlink(missing_ok=True)
+        raise
+    record = replace(record, digest="" if own else digest_file(path))
+    record_restored(project, record)
+    return replace(restored, pointer=str(_point(project, record, path))) if dvc else restored
+
+
+def _point(project: Project, record: RestoredFile, path: Path) -> Path:
+    """Write the pointer of DVC, after a record with the contents that it refers to; return the pointer."""
+    md5 = digest_contents(path)
+    copies = cached_contents(path.with_name(f"{path.name}.dvc"), md5)
+    cached = record.cached if record.md5 == md5 else False
+    record_restored(project, replace(record, md5=md5, cached=cached or not any(copy.exists() for copy in copies)))
+    return write_pointer(path)
+
+
+def _copy_source(version: DataVersion, source: Path, path: Path, own: bool) -> RestoredVersion:
+    """Copy the source of a version, which has its bytes; `own`: it is the file itself."""
+    if not own:
         copy_whole(source, path)
     return _describe(version, path, Equality.BYTES, str(source))
 

@@ -158,6 +158,12 @@ class Entry(Record, frozen=True, kw_only=True):
         """The version that it concerns, as model:number, or the project."""
         return f"{self.model}:{self.version}" if self.model else "project"
 
+    def describe(self) -> str:
+        """Return one sentence about the change."""
+        before = f", which was version {self.before}" if self.before is not None else ""
+        where = f" as {self.alias}{before}" if self.alias else ""
+        return f"{self.subject} {self.what}{where}. Entry {self.number} of the audit log, by {self.who}."
+
 
 def append(connection: sa.Connection, when: str, who: str, evidence: Evidence = NO_EVIDENCE, **change: Any) -> Entry:
     """Add an entry inside a writing transaction, signed when this user has a key, and return it.

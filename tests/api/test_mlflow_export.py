@@ -65,9 +65,10 @@ def test_a_run_is_logged_with_a_model_that_predicts_as_the_service(run, monkeypa
     mlflow.set_tracking_uri(uri)
     model = mlflow.pyfunc.load_model(logged["model"])
     inputs = {column.name: str(column.type) for column in model.metadata.signature.inputs}
-    assert inputs["age"] == "DataType.double" and inputs["sex"] == "DataType.string" and len(inputs) == 6
+    assert inputs["age"] == "Any" and inputs["sex"] == "DataType.string" and len(inputs) == 6
     rows = [{name: row[name] for name in inputs} for row in make_rows(50, seed=3)]
-    frame = pd.DataFrame(rows, dtype=object)
+    frame = pd.DataFrame(rows).assign(age=range(50))  # int64
+    rows = [{**row, "age": number} for number, row in enumerate(rows)]
     expected = PackagedModel(run.load("service") / "model").predict_table(rows)
     assert model.predict(frame).reset_index(drop=True).equals(expected)
     with pytest.raises(UsageError, match=r"has run .* already"):
@@ -93,6 +94,7 @@ def test_whole_numbers_and_a_failed_attempt_do_not_prevent_an_export(run, monkey
         (["--to", "mlflow"], "needs --uri"),
         (["--to", "text", "--uri", "sqlite:///a.db"], "are for `mlnb export --to mlflow`"),
         (["--to", "mlflow", "--uri", "nothing://x"], "cannot be used"),
+        (["--to", "mlflow", "--uri", "sqlite:////proc/x/mlflow.db"], "/proc/x/mlflow.db: unable to open"),
     ],
 )
 def test_wrong_arguments(run, monkeypatch, capsys, arguments, expected):

@@ -337,7 +337,12 @@ def test_a_worker_joins_again_when_its_scheduler_is_back(
 
         wait_for(printed, 20, "the worker")
 
+    ended: set[Path] = set()
     monkeypatch.setattr(stage_worker, "_stop_signals", stop_signals)
+    monkeypatch.setattr(stage_worker.live_snapshots, "stop_idle_parents", ended.update)
+    own = stage_worker.StageWorker()
+    own.parents.add(Path("kernels"))  # of a stage that it has run
+    monkeypatch.setattr(stage_worker, "StageWorker", lambda keys: own)
     monkeypatch.setattr(stage_worker, "REJOIN_SECONDS", 0.1)
     scheduler = start("first", stage_worker.serve_scheduler, url)
     wait_for(lambda: "first" in loops, 10, "the scheduler")
@@ -347,4 +352,5 @@ def test_a_worker_joins_again_when_its_scheduler_is_back(
     again = start("second", stage_worker.serve_scheduler, url)
     joined(1)
     stop(worker)
+    assert ended == {Path("kernels")}
     stop(again)

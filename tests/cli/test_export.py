@@ -47,3 +47,28 @@ def test_a_model_without_the_form_exits_with_2(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(portable_export, "export_text", refuse)
     assert main(["export", "--to", "text"]) == 2
     assert "'svm'" in capsys.readouterr().err and not (tmp_path / "dist").exists()
+
+
+def test_each_of_several_models_is_exported(tmp_path, capsys, monkeypatch):
+    versions = [
+        SimpleNamespace(model=name, name=f"{name}:1", run="run-1", metadata=SimpleNamespace(segment=name))
+        for name in ("churn.rome", "churn.oslo", "churn.gone")
+    ]
+    (tmp_path / "runs" / "run-1").mkdir(parents=True)
+    versions[2].run = "run-2"  # of another project
+    monkeypatch.setattr(export, "Registry", lambda project: SimpleNamespace(sync=lambda: None))
+    monkeypatch.setattr(export, "selected_models", lambda registry, args: versions)
+    export_text = portable_export.export_text
+
+    def export_rome(folder, out):
+        if out.name == "churn.oslo":
+            raise UsageError("A model of the family 'svm' has no text form.")
+        return export_text(folder, out)
+
+    monkeypatch.setattr(portable_export, "export_text", export_rome)
+    assert main(["export", "--to", "text", "--all", "--out", "edge"]) == 2
+    text = capsys.readouterr().out
+    assert (tmp_path / "edge/churn.rome/scorer.py").is_file() and "edge/churn.rome  (" in text
+    assert "churn.oslo:1: A model of the family 'svm' has no text form." in text and "skipped" in text
+    assert main(["export", "run-1", "--to", "text", "--all"]) == 2
+    assert "names one version" in capsys.readouterr().err

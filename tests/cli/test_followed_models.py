@@ -6,6 +6,7 @@ import pytest
 
 from mlnb.cli import followed_models as module
 from mlnb.cli.followed_models import FollowedModels
+from mlnb.cli.selected_bento import SelectedModels
 from mlnb.errors import RegistryError
 from mlnb.serving.packaging.multi_model_bundles import PackagedModel
 from mlnb.serving.runtime.model_catalog import read_catalog
@@ -19,7 +20,8 @@ def champions(monkeypatch):
     def find(project, args):
         if isinstance(tags["a"], Exception):
             raise tags["a"]
-        return [PackagedModel(bundle(name, tag)) for name, tag in tags.items()]
+        models = [PackagedModel(bundle(name, tag)) for name, tag in tags.items() if tag]
+        return SelectedModels(models, tuple(f"{name} is left out" for name, tag in tags.items() if not tag), False)
 
     monkeypatch.setattr(module, "find_models", find)
     return tags
@@ -54,3 +56,14 @@ def test_an_error_is_printed_once_and_the_models_stay(champions, tmp_path, capsy
     followed.update()
     followed.update()
     assert capsys.readouterr().err == "mlnb serve: the registry is locked\n" and read_catalog(path).models
+
+
+def test_a_model_that_is_left_out_is_reported_once_and_the_others_stay(champions, tmp_path, capsys):
+    path = tmp_path / "models.json"
+    followed = FollowedModels(SimpleNamespace(), path, SimpleNamespace(fallback=False))
+    followed.update()
+    champions["a"] = ""
+    followed.update()
+    followed.update()
+    assert capsys.readouterr() == ("removed a\n", "a is left out\n")
+    assert [model.name for model in read_catalog(path).models] == ["b"]

@@ -7,6 +7,9 @@ import pytest
 import toys
 from in_process import mlnb_with_kernels
 
+from mlnb.cli import kernels
+from mlnb.cli.main import main
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux alone")
 
 
@@ -19,6 +22,16 @@ def test_status_and_stop(tmp_path: Path) -> None:
     assert "4 notebooks served" in status and "ends after 1 min idle" in status
     assert "stopped" in toys.mlnb(root, "kernels", "stop")
     assert "No warm parent is running" in mlnb_with_kernels(root, "kernels")
+
+
+def test_the_parents_of_built_in_notebooks_are_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "1fba9e.sock").touch()  # in the folder of a checkout, which the working directory is outside of
+    monkeypatch.setattr(kernels.live_snapshots, "parent_folder", lambda project: tmp_path)
+    monkeypatch.setattr(kernels.parent_client, "stop", lambda paths, now: 17 if paths.folder == tmp_path else None)
+    monkeypatch.setenv("MLNB_ROOT", str(tmp_path))
+    assert main(["kernels", "stop"]) == 0 and capsys.readouterr().out == "stopped 17\n"
 
 
 @pytest.mark.parametrize(("settings", "env"), [("kernels = standard", {}), ("", {"MLNB_KERNELS": "standard"})])

@@ -8,7 +8,7 @@ import pytest
 
 from mlnb.cli import selected_bento as module
 from mlnb.cli.selected_bento import add_options, build_selected, find_models, selection_words, serves_several
-from mlnb.errors import UsageError
+from mlnb.errors import StoreCorrupted, UsageError
 
 
 def parse(*words):
@@ -36,21 +36,61 @@ def project(tmp_path, monkeypatch):
         "selected_models",
         lambda registry, args: [one for one in versions if not args.segment or one.metadata.segment == args.segment],
     )
+    segments = {one.run: one.metadata.segment for one in versions}
     monkeypatch.setattr(module, "find_packaged_run", lambda project, run: run)
-    monkeypatch.setattr(module.PackagedModel, "of", lambda run: run)
+    monkeypatch.setattr(
+        module.PackagedModel, "of", lambda run: SimpleNamespace(bundle=package(run), segment=segments[run])
+    )
     return SimpleNamespace(runs=tmp_path)
 
 
-def test_models_without_a_run_here_are_left_out(project, capsys):
-    assert find_models(project, parse("--all")) == ["run-churn", "run-churn.rome", "run-other"]
-    assert "churn.oslo:1 is left out" in capsys.readouterr().err
-    with pytest.raises(UsageError, match="No run of the selected models"):
+ERASED = set()  # runs whose service was erased
+
+
+def package(run):
+    if run in ERASED:
+        raise StoreCorrupted("was erased on 2026-05-03 by ann: request")
+    return run
+
+
+@pytest.fixture
+def erased():
+    yield ERASED
+    ERASED.clear()
+
+
+def runs(selected):
+    return [model.bundle for model in selected.models]
+
+
+def test_models_without_a_run_here_are_left_out(project):
+    selected = find_models(project, parse("--all"))
+    assert runs(selected) == ["run-churn", "run-churn.rome", "run-other"]
+    assert [line.partition(":1 is left out: its run")[0] for line in selected.omitted] == ["churn.oslo"]
+    with pytest.raises(UsageError, match=r"None of the selected models can be served\. churn.oslo:1: its run"):
         find_models(project, parse("--segment", "Oslo"))
 
 
+def test_a_model_whose_rows_were_erased_does_not_keep_the_others_from_being_served(project, erased):
+    erased.add("run-churn.rome")
+    selected = find_models(project, parse("--all", "--fallback"))
+    assert runs(selected) == ["run-churn", "run-other"] and selected.fallback
+    assert "churn.rome:1 is left out: was erased on 2026-05-03 by ann: request" in selected.omitted
+    erased |= {"run-churn", "run-other"}
+    with pytest.raises(StoreCorrupted, match=r"None of the selected models can be served\. churn:1: was erased"):
+        find_models(project, parse("--all"))
+
+
+def test_an_erased_fallback_leaves_the_models_of_segments(project, erased):
+    erased.add("run-churn")
+    selected = find_models(project, parse("--segment", "Rome", "--fallback"))
+    assert runs(selected) == ["run-churn.rome"] and not selected.fallback
+    assert "There is no fallback" in selected.omitted[-1]
+
+
 def test_the_fallback_adds_the_model_of_all_rows_with_the_same_name(project):
-    assert find_models(project, parse("--segment", "Rome")) == ["run-churn.rome"]
-    assert find_models(project, parse("--segment", "Rome", "--fallback")) == ["run-churn.rome", "run-churn"]
+    assert runs(find_models(project, parse("--segment", "Rome"))) == ["run-churn.rome"]
+    assert runs(find_models(project, parse("--segment", "Rome", "--fallback"))) == ["run-churn.rome", "run-churn"]
 
 
 def test_options_that_contradict_each_other_are_refused():

@@ -24,6 +24,12 @@ def test_a_full_disk_raises_and_leaves_the_old_file(tmp_path: Path, monkeypatch:
     assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["run.json"]
 
 
+def test_a_file_system_that_takes_no_files_is_named() -> None:
+    for path in (Path("/proc/x"), Path("/proc/folder/x")):
+        with pytest.raises(PermissionError, match="creates no files: '/proc/"):
+            write_whole(path, b"")
+
+
 def test_readers_never_see_a_partial_file(tmp_path: Path) -> None:
     path = tmp_path / "f"
     write_whole(path, b"a" * 100_000)

@@ -22,6 +22,21 @@ def test_the_nearest_settings_file_above_is_used(tmp_path: Path) -> None:
     assert project.profile(None) == {}
 
 
+def test_paths_of_settings_may_start_with_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
+    (tmp_path / "settings.ini").write_text("[mlnb]\nruns = ~/runs\nstore = /store\nnotebooks = ~/nbs\n")
+    project = Project.find(tmp_path)
+    assert [str(path) for path in (project.runs, project.store_root, project.notebooks)] == [
+        "/home/ann/runs",
+        "/store",
+        "/home/ann/nbs",
+    ]
+    assert project.path_of("~/events.jsonl") == Path("/home/ann/events.jsonl")
+    assert project.path_of("a~b") == tmp_path / "a~b"
+    with pytest.raises(SettingsError, match=r"names '~nobody-here/x'"):
+        project.path_of("~nobody-here/x")
+
+
 def test_without_a_settings_file_the_built_in_project_is_used(tmp_path: Path) -> None:
     project = Project.find(tmp_path)
     assert project.is_builtin and project.root == tmp_path and project.home == builtin_folder()

@@ -59,6 +59,9 @@ def test_a_stage_may_have_its_number(tmp_path, run):
     (tmp_path / "settings.ini").write_text("[mlnb]\n[stage ingest]\nretry = 0\n")
     with pytest.raises(ProjectError, match="Did you mean 'retries'"):
         Project.find(tmp_path)
+    with pytest.raises(ProjectError, match=r"\[stage ingest\]: there is no stage 'ingest'.* Did you mean 'ingested'"):
+        run.project.check_stage_sections(["ingested", "tune"])
+    run.project.check_stage_sections(["ingest", "tune"])
     (tmp_path / "settings.ini").write_text("[mlnb]\n[stage ingest]\nretries = -1\n")
     with pytest.raises(SettingsError, match="at least 0"):
         Project.find(tmp_path)

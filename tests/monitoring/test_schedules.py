@@ -149,4 +149,5 @@ def test_a_project_has_one_monitoring_loop(tmp_path):
     with try_lock(root / ".mlnb" / "loop.lock") as held:
         assert held and "already" in toys.mlnb(root, "loop", "--once", code=2)
     assert "No model is registered yet" in toys.mlnb(root, "loop", "--once", code=2)
-    assert "mlnb loop --once --promote" in toys.mlnb(root, "schedule", "--to", "cron", "--", "--promote")
+    text = toys.mlnb(root, "schedule", "--to", "cron", "--", "--promote")
+    assert "mlnb loop --once --promote" in text and "# mlnb-loop.cron, a file that --write FOLDER writes" in text

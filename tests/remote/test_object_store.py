@@ -6,13 +6,17 @@ import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple, cast
 
 import pytest
+from cloud_servers import serve_cloud
 from s3_server import S3Server, serve_buckets
 
 from mlnb.errors import RemoteError
 from mlnb.remote import object_store
 from mlnb.remote.object_store import ObjectStore
+from mlnb.remote.probe import creates_only
+from mlnb.remote.remote_session import RemoteSession
 
 
 @pytest.fixture
@@ -22,19 +26,97 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
         yield running
 
 
-@pytest.mark.parametrize("scheme", ["s3", "file"])
-def test_objects_are_created_once_read_listed_and_deleted(server: S3Server, tmp_path: Path, scheme: str) -> None:
-    store = ObjectStore("s3://b/team" if scheme == "s3" else tmp_path.as_uri() + "/a%20folder", 3)
-    assert store.read("k/a") is None and store.modified("k/a") is None
-    assert store.create("k/a", b"first") and not store.create("k/a", b"second")
-    assert store.read("k/a") == b"first" and store.modified("k/a") is not None
-    store.replace("k/a", b"third")
-    store.replace("k/b", b"")
-    assert store.read("k/a") == b"third" and list(store.names("k")) == ["a", "b"]
-    assert not store.download("k/c", io.BytesIO()) and store.download("k/b", io.BytesIO())
-    store.delete("k/a")
-    store.delete("k/a")
-    assert list(store.names("k")) == ["b"] and list(store.names("none")) == [] and not store.down
+class Service(NamedTuple):
+    """A store that the conformance tests use; `server` is None for a folder."""
+
+    url: str
+    server: S3Server | None
+
+    def open(self, seconds: float = 3) -> ObjectStore:
+        return ObjectStore(self.url, seconds)
+
+
+@pytest.mark.parametrize("service", ["file", "s3", "gs", "az"], indirect=True)
+class TestConformance:
+    """Every store does the same; the servers of gs:// and az:// have the conditions and errors of these services."""
+
+    @pytest.fixture
+    def service(
+        self, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[Service]:
+        if request.param == "file":
+            yield Service(tmp_path.as_uri() + "/a%20folder", None)
+            return
+        with serve_cloud(request.param, monkeypatch) as server:
+            server.buckets["b"] = {}
+            yield Service(f"{request.param}://b/team", server)
+
+    def test_objects_are_created_once_read_listed_and_deleted(self, service: Service) -> None:
+        store = service.open()
+        assert store.read("k/a") is None and store.modified("k/a") is None
+        assert store.create("k/a", b"first") and not store.create("k/a", b"second")
+        assert store.read("k/a") == b"first" and store.modified("k/a") is not None
+        store.replace("k/a", b"third")
+        store.replace("k/b & c", b"")
+        assert store.read("k/a") == b"third" and list(store.names("k")) == ["a", "b & c"]
+        assert not store.download("k/c", io.BytesIO()) and store.download("k/b & c", io.BytesIO())
+        store.delete("k/a")
+        store.delete("k/a")
+        assert list(store.names("k")) == ["b & c"] and list(store.names("none")) == [] and not store.down
+
+    def test_a_store_that_ignores_conditions_is_refused(self, service: Service, tmp_path: Path) -> None:
+        session = cast(RemoteSession, ProbedSession(service.open(), tmp_path / "cache"))
+        if service.server is not None:
+            service.server.overwrites = True
+            assert not creates_only(session)
+            service.server.buckets["b"].clear()
+            service.server.overwrites = False
+        assert creates_only(session) and creates_only(session)
+
+    def test_cut_connections_change_no_byte(
+        self, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name, size in (("PART", 1 << 20), ("LARGE", 2 << 20), ("BLOCK", 1 << 18)):
+            monkeypatch.setattr(object_store, name, size)
+        data = random.Random(0).randbytes((2 << 20) + 12345)
+        (path := tmp_path / "large").write_bytes(data)
+        store = service.open()
+        assert store.create("first", b"1")
+        if service.server is not None:
+            service.server.cut = 0.4
+        for number in range(8):
+            store.create(f"k/{number}", b"%d" % number)
+        assert store.upload("large", path) and not store.upload("large", path)
+        assert [store.read(f"k/{number}") for number in range(8)] == [b"%d" % number for number in range(8)]
+        assert store.download("large", target := io.BytesIO()) and target.getvalue() == data
+        store.replace("large", b"damaged")
+        assert store.upload("large", path, again=True)
+        store.delete("k/0")
+        assert len(list(store.names("k"))) == 7 and store.read("k/0") is None
+        if service.server is not None:
+            service.server.cut = 0.0
+            assert bytes(service.server.buckets["b"]["team/large"]) == data
+
+    def test_a_store_that_refuses_is_not_used_again(self, service: Service) -> None:
+        if service.server is None:
+            pytest.skip("a folder has no credentials")
+        service.server.refused = "AccessDenied"
+        store = service.open(0.2)
+        for _ in range(3):
+            with pytest.raises(RemoteError, match="access was refused"):
+                store.create("a", b"")
+        assert len(service.server.requests) == 1
+
+
+class ProbedSession:
+    """What the check of conditional writes needs of a session."""
+
+    def __init__(self, objects: ObjectStore, cache: Path) -> None:
+        self.objects, self.cache = objects, cache
+
+    def remember(self, path: Path, data: bytes) -> None:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
 
 
 def test_large_objects_are_sent_in_parts_and_cut_downloads_continue(

@@ -152,11 +152,14 @@ def test_sources_are_named_without_secrets(run, source, expected):
     assert (complete["inputs"][0]["namespace"], complete["inputs"][0]["name"]) == expected
 
 
-def test_the_setting_names_the_file(tmp_path):
+def test_the_setting_names_the_file(tmp_path, monkeypatch):
     project = data_project(tmp_path)
     assert start_listeners(project, None) == []
     (listener,) = start_listeners(project.with_settings(openlineage="out/lineage.jsonl"), None)
     assert listener.path == tmp_path / "out" / "lineage.jsonl"
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (listener,) = start_listeners(project.with_settings(openlineage="~/lineage.jsonl"), None)
+    assert listener.path == tmp_path / "home" / "lineage.jsonl"
 
 
 @pytest.mark.parametrize("path", ["file/events.jsonl", "folder", f"{'x' * 300}.jsonl"])

@@ -56,7 +56,7 @@ def settings(start: Path) -> KernelSettings:
         sections = read_sections(root / "settings.ini")
         if "mlnb" in sections:
             project = ProjectSettings(sections["mlnb"], file_name=str(root / "settings.ini"))
-            own = root / project.store / "kernels"
+            own = root / os.path.expanduser(project.store) / "kernels"
             folder = own if _may_hold_state(own) else folder
             break
     return KernelSettings(

@@ -95,7 +95,11 @@ def find_contents(path: Path) -> Path:
     """
     pointer = read_pointer(path)
     name, differs = pointer.path.name, ""
-    if pointer.path.exists():
+    try:
+        exists = pointer.path.exists()
+    except OSError as error:  # such as a name of more than 255 characters
+        raise ValueError(f"{path.name!r} names the path {str(pointer.path)[:80]!r}: {error.strerror}") from None
+    if exists:
         if digest_contents(pointer.path, pointer.text) == pointer.digest:
             return pointer.path
         differs = f"{name!r} differs from its pointer {path.name!r}"

@@ -120,19 +120,34 @@ class Endpoint:
             headers, lambda options: self.respond(body, options) if self.is_small(body, options) else None
         )
 
-    def respond(self, body: Body, options: RequestOptions = DEFAULTS, deadline: float = math.inf) -> Reply:
-        """Return the reply to a body: predictions, or what has to change; `deadline` is of `perf_counter`."""
+    def respond(
+        self,
+        body: Body,
+        options: RequestOptions = DEFAULTS,
+        deadline: float = math.inf,
+        rows: list[Row] | None = None,
+    ) -> Reply:
+        """Return the reply to a body: predictions, or what has to change.
+
+        Args:
+            body: of a request.
+            options: of the request.
+            deadline: of `perf_counter`.
+            rows: of a small body, where they have been read; None: they are read.
+        """
         current, canary = self.reloader.current, self.router.canary
         chosen = canary.choose(options.key, current) if canary is not None else None
         if chosen is not None:
-            reply = self._respond(chosen, body, options, deadline)
+            reply = self._respond(chosen, body, options, deadline, rows)
             if reply.status < 500:
                 return reply  # else the current model responds: a client never gets a canary's failure
-        return self._respond(current, body, options, deadline)
+        return self._respond(current, body, options, deadline, rows)
 
-    def _respond(self, model: LoadedModel, body: Body, options: RequestOptions, deadline: float) -> Reply:
+    def _respond(
+        self, model: LoadedModel, body: Body, options: RequestOptions, deadline: float, rows: list[Row] | None
+    ) -> Reply:
         start = perf_counter()
-        reply = self._reply(model, body, options, deadline)
+        reply = self._reply(model, body, options, deadline, rows)
         if self.router.canary is not None:
             canary = model.version != self.reloader.current.version
             self.router.canary.record(model.version, perf_counter() - start, reply.status >= 500, canary)
@@ -144,11 +159,13 @@ class Endpoint:
         if self.log is not None:
             self.log.record(request, version, rows, to_values(responses), seconds, shadow=True)
 
-    def _reply(self, model: LoadedModel, body: Body, options: RequestOptions, deadline: float) -> Reply:
+    def _reply(
+        self, model: LoadedModel, body: Body, options: RequestOptions, deadline: float, rows: list[Row] | None
+    ) -> Reply:
         start, shadow = perf_counter(), self.router.shadow
         try:
             if options.kind == JSON and len(body) <= SMALL:
-                outcome = _predict(model, body, options)
+                outcome = _predict(model, read_rows(body) if rows is None else rows, options)
             else:
                 with Reservation(self.resources.budget) as reservation:
                     request = SlicedRequest(
@@ -235,10 +252,10 @@ class Endpoint:
         return self.log is None or not self.log.may_wait(INLINE_ROWS)
 
 
-def _predict(model: LoadedModel, body: Body, options: RequestOptions) -> Outcome:
-    """Return the responses to a small JSON body."""
+def _predict(model: LoadedModel, sent: list[Row], options: RequestOptions) -> Outcome:
+    """Return the responses to the rows of a small JSON body."""
     predictor = model.predictor
-    rows = predictor.protection.rows(read_rows(body))
+    rows = predictor.protection.rows(sent)
     responses = predictor.handler.respond(rows)
     explanations = predictor.handler.explain(rows) if options.explain else ()
     counts: dict[str, int] = {}

@@ -37,10 +37,11 @@ from mlnb.serving.runtime.http_messages import (
 )
 from mlnb.serving.runtime.json_rows import SMALL, read_rows
 from mlnb.serving.runtime.memory_budget import Reservation
-from mlnb.serving.runtime.model_catalog import CATALOG
+from mlnb.serving.runtime.model_catalog import CATALOG, ModelCatalog
 from mlnb.serving.runtime.model_descriptions import describe_path, unknown_model
 from mlnb.serving.runtime.model_parts import Row
 from mlnb.serving.runtime.model_pool import ModelPool, ModelSlot, ModelUnavailable
+from mlnb.serving.runtime.model_reloader import LoadedModel
 from mlnb.serving.runtime.request_bodies import BadRequest, BadRows, Body
 from mlnb.serving.runtime.routed_requests import RequestPart, join_refusals, join_replies, split_request
 from mlnb.serving.runtime.sliced_requests import ROW_BYTES, VALUE_BYTES, encode_rows
@@ -65,6 +66,8 @@ class MultiModelEndpoint:
         self.loaders = ThreadPoolExecutor(LOADERS, "model loader")
         self.loading: dict[str, asyncio.Future[Endpoint]] = {}
         self.routes: dict[bytes, ModelSlot] = {}
+        self.segments: tuple[ModelCatalog, dict[str, str]]  # the catalog, and the name of the model of each segment
+        self.reads_segment: dict[str, tuple[LoadedModel, bool]] = {}  # whether the column of segments is one of a model
         self.pool.start(self._update_routes)
 
     @staticmethod
@@ -110,7 +113,7 @@ class MultiModelEndpoint:
                 rows = read_rows(body)
                 if len(body) > SMALL:
                     reservation.take(sum(ROW_BYTES + VALUE_BYTES * len(row) for row in rows))
-                parts = split_request(rows, self.pool.catalog)
+                parts = split_request(rows, *self.segments)
             except BadRequest as error:
                 return reply_to(error, "")
             return self._respond_to_parts(parts, body, options, deadline)
@@ -140,6 +143,8 @@ class MultiModelEndpoint:
         self.pool.close()
 
     def _update_routes(self) -> None:
+        self.segments = self.pool.catalog, self.pool.catalog.segments()
+        self.reads_segment = {}
         self.routes = {f"{MODELS_ROUTE}/{name}{ROUTE}".encode(): slot for name, slot in self.pool.slots.items()}
 
     async def _refuse_early(
@@ -201,7 +206,7 @@ class MultiModelEndpoint:
         if len(body) > SMALL or options.kind != JSON:
             return None
         try:
-            parts = split_request(read_rows(body), self.pool.catalog)
+            parts = split_request(read_rows(body), *self.segments)
         except BadRequest:
             return None
         slots = [self.pool.slots.get(part.model) for part in parts]
@@ -222,15 +227,23 @@ class MultiModelEndpoint:
         """
         if not parts:
             return Reply(200, b"[]", "")
+        small = len(body) <= SMALL  # then the text of the rows is for the log alone
         replies: dict[str, Reply] = {}
         try:
-            several = len(parts) > 1
-            refused = [part for part in parts if several and not self._fits(part)]
+            if len(parts) == 1:
+                (part,) = parts
+                endpoint, rows = self._rows_of(part)
+                unchanged = rows is part.rows or (small and endpoint.log is None)
+                content = body if unchanged else encode_rows(rows)
+                reply = endpoint.respond(content, options, deadline, rows if small else None)
+                single = len(rows) == 1 and endpoint.reloader.current.predictor.handler.independent
+                return join_replies(parts, [reply], len(rows), single) if reply.status == 200 else reply
+            refused = [part for part in parts if not self._fits(part)]
             for part in refused or parts:  # all rows fit before any is predicted and logged
                 endpoint, rows = self._rows_of(part)
-                own = replace(options, numbers=tuple(part.numbers)) if several else options
-                content = body if rows is part.rows and not several else encode_rows(rows)
-                replies[part.model] = endpoint.respond(content, own, deadline)
+                own = replace(options, numbers=tuple(part.numbers))
+                content = body if small and endpoint.log is None else encode_rows(rows)
+                replies[part.model] = endpoint.respond(content, own, deadline, rows if small else None)
                 if replies[part.model].status != 200 and not refused:
                     break
         except BadRequest as error:
@@ -248,8 +261,12 @@ class MultiModelEndpoint:
         if slot is None:
             raise ModelUnavailable(f"model {part.model} has been removed")
         endpoint = self.pool.load(slot)
-        columns = endpoint.reloader.current.predictor.handler.request_columns
-        return endpoint, part.rows_for(frozenset(columns.names), self.pool.catalog.column)
+        current, column = endpoint.reloader.current, self.segments[0].column
+        checked = self.reads_segment.get(part.model)
+        if checked is None or checked[0] is not current:
+            names = current.predictor.handler.request_columns.names
+            checked = self.reads_segment[part.model] = (current, column in names)
+        return endpoint, part.rows if checked[1] else part.rows_without(column)
 
     def _fits(self, part: RequestPart) -> bool:
         """Return whether the rows of a part fit the columns of its model.

@@ -30,20 +30,18 @@ class RequestPart:
     rows: list[Row]
     numbers: list[int]
 
-    def rows_for(self, columns: frozenset[str], segment: str) -> list[Row]:
-        """Return the rows, without the segment for a model that does not read it.
-
-        Args:
-            columns: that the model reads.
-            segment: column of the segments.
-        """
-        if segment in columns:
-            return self.rows
+    def rows_without(self, segment: str) -> list[Row]:
+        """Return the rows without the column of the segments."""
         return [{name: value for name, value in row.items() if name != segment} for row in self.rows]
 
 
-def split_request(rows: Sequence[Row], catalog: ModelCatalog) -> list[RequestPart]:
+def split_request(rows: Sequence[Row], catalog: ModelCatalog, models: Mapping[str, str]) -> list[RequestPart]:
     """Return the parts of a request, in the order of their first rows.
+
+    Args:
+        rows: of the request.
+        catalog: of the service.
+        models: name of the model of each segment in the catalog.
 
     Raises:
         BadRows: rows without the column of the segments.
@@ -54,7 +52,6 @@ def split_request(rows: Sequence[Row], catalog: ModelCatalog) -> list[RequestPar
         names = list_names([model.name for model in catalog.models])
         found, expected = "a request that names no model", f"POST /models/NAME/predict, with NAME one of {names}"
         raise BadRequest(f"found {found}, expected {expected}", [_problem(None, None, found, expected)], 404)
-    models = catalog.segments()
     missing = [number for number, row in enumerate(rows) if catalog.column not in row]
     if missing and not catalog.fallback:
         expected = f"the segment of the row, one of {list_names([*models])}"
@@ -77,16 +74,21 @@ def split_request(rows: Sequence[Row], catalog: ModelCatalog) -> list[RequestPar
     return [*parts.values()]
 
 
-def join_replies(parts: Sequence[RequestPart], replies: Sequence[Reply], rows: int) -> Reply:
+def join_replies(parts: Sequence[RequestPart], replies: Sequence[Reply], rows: int, is_single: bool = False) -> Reply:
     """Return the reply to a whole request: the responses in the order of its rows, each with the model that made it.
 
     Args:
         parts: of the request.
         replies: to the parts, each with status 200.
         rows: of the request.
+        is_single: whether the response is one object, to which the model can be added without reading it.
     """
     values: list[JsonObject] = [{}] * rows
     if len(parts) == 1:  # the responses of a forecast are not those of single rows
+        if is_single and replies[0].body.endswith(b"}]"):
+            return replace(
+                replies[0], body=b'%b,"model":%b}]' % (replies[0].body[:-2], _encode(replies[0].version).encode())
+            )
         values = _with_model(replies[0])
     else:
         for part, reply in zip(parts, replies, strict=True):

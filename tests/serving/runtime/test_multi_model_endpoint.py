@@ -84,6 +84,7 @@ def test_rows_of_several_segments_are_split_and_joined_in_order(service):
         store = STORES[number % len(STORES)]
         alone = post(service, f"/models/churn.{store}/predict", [row]).value[0]
         assert value == {**alone, "model": f"churn.{store}:1"}
+    assert post(service, "/predict", rows[1:2]).value == answer.value[1:2]
     assert answer.headers["x-model-version"] == "churn.berlin:1, churn.rome:1, churn.oslo:1"
     direct = service.respond_directly(b"/predict", {}, json.dumps(rows).encode())
     assert direct is not None and json.loads(direct[2]) == answer.value

@@ -25,30 +25,33 @@ MODELS = (
 CATALOG = ModelCatalog(models=MODELS, column="store")
 
 
+def split(rows, catalog=CATALOG):
+    return split_request(rows, catalog, catalog.segments())
+
+
 def test_rows_go_to_the_model_of_their_segment_in_any_spelling():
     rows = [{"store": "Berlin", "n": 0}, {"store": 7, "n": 1}, {"store": " Berlin ", "n": 2}, {"store": 7.0, "n": 3}]
-    parts = split_request(rows, CATALOG)
+    parts = split(rows)
     assert [(part.model, part.numbers) for part in parts] == [("churn.berlin", [0, 2]), ("churn.7", [1, 3])]
     assert parts[0].rows == [rows[0], rows[2]]
-    assert parts[0].rows_for(frozenset({"n"}), "store") == [{"n": 0}, {"n": 2}]
-    assert parts[0].rows_for(frozenset({"n", "store"}), "store") is parts[0].rows
-    assert split_request([], CATALOG) == []
+    assert parts[0].rows_without("store") == [{"n": 0}, {"n": 2}]
+    assert split([]) == []
 
 
 def test_unknown_and_missing_segments_are_listed_once_each():
     with pytest.raises(BadRequest) as raised:
-        split_request([{"store": "Rome"}, {"store": "Berlin"}, {"store": "Rome"}, {"store": [1] * 99}], CATALOG)
+        split([{"store": "Rome"}, {"store": "Berlin"}, {"store": "Rome"}, {"store": [1] * 99}])
     assert raised.value.status == 404 and [problem.row for problem in raised.value.problems] == [0, 3]
     assert "one of 7, Berlin" in str(raised.value) and len(raised.value.problems[1].found) < 90
     assert "Rome" not in raised.value.log_text().decode()  # a value of a request
     with pytest.raises(BadRows) as missing:
-        split_request([{"store": "Berlin"}, {}, {}], CATALOG)
+        split([{"store": "Berlin"}, {}, {}])
     assert [problem.row for problem in missing.value.problems] == [1, 2]
 
 
 def test_the_fallback_gets_the_others():
     catalog = ModelCatalog(models=MODELS, column="store", fallback="churn")
-    parts = split_request([{"store": "Rome"}, {"store": "Berlin"}, {}, {"store": None}], catalog)
+    parts = split([{"store": "Rome"}, {"store": "Berlin"}, {}, {"store": None}], catalog)
     assert [(part.model, part.numbers) for part in parts] == [("churn", [0, 2, 3]), ("churn.berlin", [1])]
 
 
@@ -60,6 +63,10 @@ def test_replies_are_joined_in_the_order_of_the_rows():
     assert [value["model"] for value in json.loads(joined.body)] == ["a:1", "b:1", "a:1"]
     forecast = join_replies(parts[:1], [Reply(200, b"[{},{},{}]", "a:1")], 2)  # three steps after a history of two
     assert json.loads(forecast.body) == [{"model": "a:1"}] * 3 and forecast.version == "a:1"
+    one = Reply(200, b'[{"prediction":0.1,"p":{"a":1e-5}}]', 'b:"1"')
+    added = join_replies(parts[1:], [one], 1, is_single=True)
+    assert added.body == b'[{"prediction":0.1,"p":{"a":1e-5},"model":"b:\\"1\\""}]'  # numbers as the model wrote them
+    assert json.loads(added.body) == json.loads(join_replies(parts[1:], [one], 1).body)
     with pytest.raises(ValueError, match="zip"):
         join_replies(parts, [replies[0], replies[0]], 3)
 

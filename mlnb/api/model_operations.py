@@ -1,0 +1,107 @@
+"""Operations on registered models from Python: promotion and reports, of one model or of several."""
+
+from functools import partial
+from pathlib import Path
+
+from mlnb.api.several_models import ModelFilter, ModelOutcome, ModelOutcomes, act_on, promote_version, select_models
+from mlnb.engine.project import Project
+from mlnb.engine.runs import open_run
+from mlnb.errors import ProjectError, UsageError
+from mlnb.registry.model_versions import ModelVersion
+from mlnb.registry.registry import CHAMPION, Registry
+from mlnb.reports.run_documents import write_documents
+from mlnb.reports.run_index import write_index
+from mlnb.reports.run_report import write_report
+
+
+def promote(
+    version: str = "",
+    *,
+    reason: str,
+    all_models: bool = False,
+    name: str = "",
+    segment: str = "",
+    alias: str = CHAMPION,
+    force: bool = False,
+    folder: Path | str | None = None,
+) -> ModelOutcomes:
+    """Point an alias to a version, or to the newest version of each selected model, as `mlnb promote` does.
+
+    Args:
+        version: such as "3" or "churn-classifier:3"; empty with `all_models`, `name` or `segment`.
+        reason: for the audit log.
+        all_models: whether all models are selected.
+        name: pattern of the names of selected models, such as "churn*".
+        segment: pattern of the segments of selected models.
+        alias: champion, or another one.
+        force: whether to promote although the gate failed or approvals are missing.
+        folder: the project's folder or one below it; None: the working directory.
+
+    Returns:
+        What was done for each model. Of several, a failure leaves the others and is in `failed`; of one, it is raised.
+
+    Raises:
+        GateFailed: the gate of the version failed or approvals are missing, without `force`.
+        UsageError: the version does not exist, no model is selected, or there is no reason.
+    """
+    project, registry = _open(folder)
+    if not _selects_several(version, all_models, name, segment):
+        one = registry.find(version)
+        return ModelOutcomes([one], [promote_version(registry, one, alias, reason, force)])
+    models = select_models(registry, ModelFilter(name, segment), alias="")
+    action = partial(_promote_newest, registry, alias, reason, force)
+    return ModelOutcomes(models, [act_on(project, one, action, needs_run=False) for one in models])
+
+
+def write_reports(
+    *, name: str = "", segment: str = "", all_models: bool = False, folder: Path | str | None = None
+) -> ModelOutcomes:
+    """Write the reports of the champions of selected models, else of their newest versions, and runs/index.html.
+
+    Args:
+        name: pattern of the names of selected models, such as "churn*".
+        segment: pattern of the segments of selected models.
+        all_models: whether all models are selected.
+        folder: as for `promote`.
+
+    Returns:
+        What was done for each model; the note is the path of the report. A failure leaves the others.
+
+    Raises:
+        UsageError: no model is selected.
+    """
+    project, registry = _open(folder)
+    if not _selects_several("", all_models, name, segment):
+        raise UsageError("No model is selected; expected all_models=True, name or segment.")
+    models = select_models(registry, ModelFilter(name, segment))
+    outcomes = [act_on(project, one, partial(write_version_report, project)) for one in models]
+    write_index(project)
+    return ModelOutcomes(models, outcomes)
+
+
+def write_version_report(project: Project, version: ModelVersion) -> ModelOutcome:
+    """Write the report and the documents of a version's run; the note of the outcome is the path of the report."""
+    run = open_run(project, version.run)
+    write_documents(run)
+    return ModelOutcome("written", note=str(write_report(run)))
+
+
+def _promote_newest(registry: Registry, alias: str, reason: str, force: bool, version: ModelVersion) -> ModelOutcome:
+    return promote_version(registry, version, alias, reason, force, needed_change=False)
+
+
+def _selects_several(version: str, all_models: bool, name: str, segment: str) -> bool:
+    """Return whether arguments select several models. Raises `UsageError` when they contradict each other."""
+    several = all_models or bool(name) or bool(segment)
+    if several and version:
+        raise UsageError(f"{version!r} names one version, and all_models, name or segment select several; state one.")
+    return several
+
+
+def _open(folder: Path | str | None) -> tuple[Project, Registry]:
+    if folder is not None and not Path(folder).is_dir():
+        raise ProjectError(f"folder: there is no folder {str(folder)!r}; expected that of a project, or one below it.")
+    project = Project.find(None if folder is None else Path(folder))
+    registry = Registry(project)
+    registry.sync()
+    return project, registry

@@ -1,0 +1,25 @@
+"""Warm parents that run nothing are ended; those that run a notebook for another process stay."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from mlnb.executors import live_snapshots
+from mlnb.kernels.protocol.parent_paths import ParentPaths
+
+
+def test_idle_parents_are_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    states = {
+        "busy": SimpleNamespace(kernels={17: "tune.ipynb"}, queued=0),
+        "gone": None,
+        "idle": SimpleNamespace(kernels={}, queued=0),
+        "waiting": SimpleNamespace(kernels={}, queued=1),
+    }
+    for name in states:
+        (tmp_path / f"{name}.sock").touch()
+    stopped: list[ParentPaths] = []
+    monkeypatch.setattr(live_snapshots.parent_client, "get_status", lambda paths, timeout: states[paths.key])
+    monkeypatch.setattr(live_snapshots.parent_client, "stop", stopped.append)
+    live_snapshots.stop_idle_parents([tmp_path, tmp_path / "none"])
+    assert [paths.key for paths in stopped] == ["idle"]
