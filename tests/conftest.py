@@ -11,6 +11,7 @@ import fast_imports  # noqa: F401
 import pytest
 import toys
 from example_run import Example
+from forked_programs import fork_programs
 from in_process import ReusedWorkers
 from shared import shared_folder
 
@@ -18,6 +19,8 @@ from shared import shared_folder
 os.environ.setdefault("MLNB_KERNELS_IDLE", "5")
 os.environ.setdefault("MLNB_SNAPSHOT_MINUTES", "0.2")
 os.environ["MLNB_CONFIG"] = str(Path(__file__).parent / "no_such_folder")  # tests do not use the user's signing key
+
+FORKS = fork_programs()
 
 # The longest files start first, so that no worker process is busy long after the others; one process runs a file.
 LONGEST = (
@@ -71,8 +74,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_sessionfinish() -> None:
-    """End the worker processes of `mlnb_with_kernels`."""
+    """End the worker processes of `mlnb_with_kernels`, and those that `FORKS` has begun."""
     ReusedWorkers.end_idle()
+    if FORKS is not None:
+        FORKS.end()
+
+
+@pytest.fixture
+def new_interpreters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start every program with a new interpreter, as users do."""
+    if FORKS is not None:
+        monkeypatch.setattr(FORKS, "active", False)
 
 
 @pytest.fixture(scope="session")
