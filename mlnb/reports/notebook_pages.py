@@ -6,6 +6,7 @@ nbconvert needs 1.5 s for its import and 320 KB per page; this takes millisecond
 import json
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -68,10 +69,15 @@ def _read_cell(cell: Any, title: str) -> PageCell | None:
     outputs = [part for output in cell.get("outputs", []) if (part := show_output(output, title))]
     if not code and not outputs:
         return None
-    body = Markup(highlight(code, LEXER, FORMATTER)) if code else Markup("")
+    body = _highlight(code) if code else Markup("")
     failed = any(output["output_type"] == "error" for output in cell.get("outputs", []))
     label = "parameters of this run" if "injected-parameters" in tags else ""
     return PageCell("failed code" if failed else "code", label, body, outputs)
+
+
+@lru_cache(maxsize=1024)  # runs share most of their code
+def _highlight(code: str) -> Markup:
+    return Markup(highlight(code, LEXER, FORMATTER))
 
 
 def show_output(output: Any, title: str = "plot") -> Markup | None:
