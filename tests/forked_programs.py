@@ -64,6 +64,15 @@ PROGRAMS = (
         "del sys.modules['mlnb.kernels.driver.worker'], worker",
     ),
     Program(("-m", "ipykernel_launcher"), "import ipykernel.ipkernel, ipykernel.kernelapp"),
+    Program(  # a worker of pytest-xdist; pytest imports its plugins and what it rewrites
+        ("-u", "-c", "import sys;exec(eval(sys.stdin.readline()))"),
+        "import sys, warnings\n"
+        "sys.modules['rfc3987_syntax'] = None\n"
+        "with warnings.catch_warnings():\n"
+        "    warnings.simplefilter('error')\n"
+        "    import jupyter_client, lightgbm, matplotlib.pyplot, nbformat, optuna, pandas, pyarrow.parquet\n"
+        "    import scipy.stats, sklearn.ensemble, sklearn.linear_model, sklearn.preprocessing, sqlalchemy.orm",
+    ),
 )
 
 
@@ -131,7 +140,7 @@ class Forks:
         streams = [own if given == -1 else given for own, given in enumerate((read, write, errors))]
         restore, session, *others, prepare, _ = settings
         usual = close and restore and [*keep] == [pipe] and others == USUAL and prepare is None
-        if program is None or not usual or any(map(os.isatty, streams)):
+        if program is None or not usual or any(map(os.isatty, streams[:2])):  # errors are not buffered
             return self.start(*values)
         pairs = variables if variables is not None else [b"=".join(pair) for pair in os.environb.items()]
         environment = dict(os.fsdecode(pair).split("=", 1) for pair in pairs)
