@@ -186,4 +186,5 @@ def fork_programs() -> Forks | None:
         return None
     forks = Forks(subprocess._fork_exec)  # type: ignore[attr-defined]
     subprocess._fork_exec = forks  # type: ignore[attr-defined]
+    subprocess._USE_POSIX_SPAWN = False  # type: ignore[misc]  # the other way, which Python 3.13 prefers
     return forks

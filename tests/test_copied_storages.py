@@ -14,19 +14,24 @@ def dump(path: Path) -> list[str]:
         return list(database.iterdump())
 
 
-def test_a_copied_storage_is_as_a_new_one(tmp_path):
+def test_a_copied_storage_is_as_a_new_one(tmp_path, monkeypatch):
     (tmp_path / "empty").mkdir()
-    open_storage = copying(leased_storage, tmp_path / "empty")
-    leased_storage(f"sqlite:///{tmp_path}/new.db").engine.dispose()
-    for name in ("one.db", "two.db", "one.db"):
-        open_storage(f"sqlite:///{tmp_path}/{name}").engine.dispose()
-    assert dump(tmp_path / "one.db") == dump(tmp_path / "two.db") == dump(tmp_path / "new.db")
+    for name, function in (("new.db", leased_storage), ("old.db", copying(leased_storage, tmp_path / "empty"))):
+        monkeypatch.setattr(studies, "leased_storage", function)
+        for _ in range(2):
+            with studies.open_storage(f"sqlite:///{tmp_path}/{name}"):
+                pass
+    assert dump(tmp_path / "old.db") == dump(tmp_path / "new.db") == dump(tmp_path / "empty" / "empty.db")
     assert [path.name for path in (tmp_path / "empty").iterdir()] == ["empty.db"]
 
 
 def test_what_exists_is_opened(tmp_path):
-    (tmp_path / "wrong.db").write_text("no database")
-    for url in (f"sqlite:///{tmp_path}/wrong.db", f"sqlite:///{tmp_path}/none/study.db"):
-        with pytest.raises(ValueError, match="cannot be opened"), studies.open_storage(url):
-            pass
-    assert (tmp_path / "wrong.db").read_text() == "no database"
+    (tmp_path / "study.db").write_text("no copy")
+    opened = copying(lambda url: url, tmp_path)(f"sqlite:///{tmp_path}/study.db")
+    assert opened == f"sqlite:///{tmp_path}/study.db" and (tmp_path / "study.db").read_text() == "no copy"
+
+
+@pytest.mark.parametrize("url", ["sqlite:///{}/none/study.db", "postgresql://host/name"])
+def test_what_is_no_file_of_a_folder_is_opened(tmp_path, url):
+    assert copying(lambda url: url, tmp_path)(url.format(tmp_path)) == url.format(tmp_path)
+    assert [*tmp_path.iterdir()] == []
