@@ -7,8 +7,11 @@ python scripts/notebook_tests.py nbs/methods/metrics/goals.ipynb       one noteb
 time, and passes a notebook whose figure cannot be drawn. Here the cell that shows that figure fails.
 """
 
+import os
 import sys
 from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before anything loads OpenMP: the workers share the cores
 
 import nbdev.test
 from execnb.shell import CaptureShell

@@ -10,7 +10,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before anything loads Ope
 import fast_imports  # noqa: F401
 import pytest
 import toys
+from copied_storages import copy_new_storages
 from example_run import Example
+from forked_programs import fork_programs
 from in_process import ReusedWorkers
 from shared import shared_folder
 
@@ -18,6 +20,8 @@ from shared import shared_folder
 os.environ.setdefault("MLNB_KERNELS_IDLE", "5")
 os.environ.setdefault("MLNB_SNAPSHOT_MINUTES", "0.2")
 os.environ["MLNB_CONFIG"] = str(Path(__file__).parent / "no_such_folder")  # tests do not use the user's signing key
+
+FORKS = fork_programs()
 
 # The longest files start first, so that no worker process is busy long after the others; one process runs a file.
 LONGEST = (
@@ -71,8 +75,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_sessionfinish() -> None:
-    """End the worker processes of `mlnb_with_kernels`."""
+    """End the worker processes of `mlnb_with_kernels`, and those that `FORKS` has begun."""
     ReusedWorkers.end_idle()
+    if FORKS is not None:
+        FORKS.end()
+
+
+@pytest.fixture
+def new_interpreters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start every program with a new interpreter, as users do."""
+    if FORKS is not None:
+        monkeypatch.setattr(FORKS, "active", False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def copied_storages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Searches of this process copy their new storages."""
+    with pytest.MonkeyPatch.context() as patch:
+        copy_new_storages(patch, tmp_path_factory.mktemp("storages"))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -159,8 +159,8 @@ class InProcess:
         """Start nothing."""
 
     def prepare(self, job: Job) -> bool:
-        """Begin nothing ahead of need."""
-        return False
+        """Accept a job, and begin nothing ahead of need; refused ones are planned and offered again and again."""
+        return True
 
     def discard(self, target: Path) -> None:
         """Nothing was begun."""

@@ -2,10 +2,12 @@
 
 import ast
 import os
+import re
 import site
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import mlnb
 from mlnb.engine.digests import (
@@ -20,6 +22,9 @@ from mlnb.engine.digests import (
 from mlnb.engine.notebook import imported_names
 from mlnb.engine.project import Project
 from mlnb.exported_code import read_exported_code
+
+if TYPE_CHECKING:
+    from importlib import metadata
 
 # A stage that imports the module reads the notebooks of the folder next to the stages.
 EXTENSIONS = {
@@ -80,8 +85,19 @@ class CodeSources:
         return self._dependencies[names]
 
     def is_current(self) -> bool:
-        """Return whether no file has changed since it was read; else a new instance is needed."""
-        return self._watched.are_unchanged()
+        """Return whether no file has changed since it was read; else a new instance is needed.
+
+        In a folder only names that code imports matter, and notebooks: a run makes others in the project's folder.
+        """
+        return all(
+            path in self._listings and self._relevant(_names_in(path)) == self._relevant(self._listings[path])
+            for path in self._watched.changed()
+        )
+
+    def _relevant(self, names: frozenset[str]) -> set[str]:
+        """Return the names in a folder that decide what code imports."""
+        parts = {part for name in self._located for part in name.split(".")}
+        return {name for name in names if name in parts or name.endswith((".py", ".ipynb"))}
 
     def _follow(self, imports: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
         """Return the digests of modules and the versions of libraries that names import, directly or not."""
@@ -161,18 +177,19 @@ class CodeSources:
         if name in self._located:
             return self._located[name]
         root = self.package.parent if self._is_ours(name) else self.project.root
-        located, folder = None, str(root)
+        depth, file, folder = 0, "", str(root)
         parts = name.split(".")
         for size, part in enumerate(parts, start=1):
             here = self._listing(folder)
             inside = os.path.join(folder, part)
             if f"{part}.py" in here:
-                located = ".".join(parts[:size]), Path(f"{inside}.py")
+                depth, file = size, f"{inside}.py"
             elif part in here and "__init__.py" in self._listing(inside):
-                located = ".".join(parts[:size]), Path(inside, "__init__.py")
+                depth, file = size, os.path.join(inside, "__init__.py")
             if part not in here:
                 break
             folder = inside
+        located = (".".join(parts[:depth]), Path(file)) if depth else None
         self._located[name] = located
         return located
 
@@ -180,10 +197,7 @@ class CodeSources:
         """Return the names in a folder; empty when it does not exist."""
         if folder not in self._listings:
             self._watched.add(folder)
-            try:
-                self._listings[folder] = frozenset(os.listdir(folder))
-            except OSError:
-                self._listings[folder] = frozenset()
+            self._listings[folder] = _names_in(folder)
         return self._listings[folder]
 
     def _read(self, module: str, path: Path) -> tuple[str, frozenset[str]]:
@@ -202,6 +216,14 @@ class CodeSources:
                 cache.put(path, cached)
             self._modules[path] = (cached[0], frozenset(cached[1]))
         return self._modules[path]
+
+
+def _names_in(folder: str) -> frozenset[str]:
+    """Return the names in a folder; empty when it does not exist."""
+    try:
+        return frozenset(os.listdir(folder))
+    except OSError:
+        return frozenset()
 
 
 def declared_files(tree: ast.Module | None) -> list[str]:
@@ -233,10 +255,17 @@ def _installed_version(library: str) -> str:
     from importlib import metadata
 
     try:
-        return metadata.version(DISTRIBUTIONS.get(library, library))
+        return _version_of(metadata.distribution(DISTRIBUTIONS.get(library, library)))
     except metadata.PackageNotFoundError:
         names = metadata.packages_distributions().get(library)
         return metadata.version(names[0]) if names else "none"
+
+
+def _version_of(distribution: "metadata.Distribution") -> str:
+    """Return the version in the head of the metadata; parsing all of them takes ten times as long."""
+    head, _, _ = (distribution.read_text("METADATA") or "").partition("\n\n")
+    version = re.search(r"^Version: (\S+)$", head, re.MULTILINE)
+    return version[1] if version else distribution.version
 
 
 def python_version() -> str:

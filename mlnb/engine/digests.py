@@ -193,11 +193,11 @@ class StatCache:
 
 
 class WatchedPaths:
-    """The files and folders that something was read from, and whether any has changed since."""
+    """The files and folders that something was read from, and which of them may have changed since."""
 
     def __init__(self) -> None:
         self._seen: dict[str, Signature | None] = {}  # None: it did not exist
-        self._settled = True
+        self._unsettled: set[str] = set()
 
     def add(self, path: str) -> None:
         """Note a file or folder before it is read."""
@@ -205,11 +205,14 @@ class WatchedPaths:
             sys.audit("mlnb.stat", path)
             self._seen[path] = signature = _signature_of(path)
             # What changed this recently may change again without a difference.
-            self._settled &= signature is None or time.time_ns() - max(signature[1:3]) > RACE
+            if signature is not None and time.time_ns() - max(signature[1:3]) <= RACE:
+                self._unsettled.add(path)
 
-    def are_unchanged(self) -> bool:
-        """Return whether all of them are certainly as they were."""
-        return self._settled and all(_signature_of(path) == seen for path, seen in self._seen.items())
+    def changed(self) -> Iterator[str]:
+        """Yield the paths that are not certainly as they were."""
+        for path, seen in self._seen.items():
+            if path in self._unsettled or _signature_of(path) != seen:
+                yield path
 
 
 def _signature_of(path: str) -> Signature | None:

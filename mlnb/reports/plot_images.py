@@ -6,6 +6,7 @@ An SVG in an image loads nothing and runs nothing, whatever it contains.
 import base64
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from html import escape
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
@@ -35,6 +36,7 @@ def image_source(image: bytes) -> Markup:
     return svg_source(image.decode(errors="replace"))
 
 
+@lru_cache(maxsize=64)  # a plot is in the page of its notebook and in the report
 def svg_source(svg: str) -> Markup:
     """Return an SVG as the address of an image, for an attribute in double quotes."""
     short = shorten(svg)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,16 @@ def test_versions_are_the_installed_ones(tmp_path: Path) -> None:
 
     sources = CodeSources(Project.find(tmp_path))
     assert sources.version("sklearn") == sklearn.__version__ and sources.version("no_such_library") == "none"
+    for library in ("numpy", "IPython", "msgspec", "plotnine"):
+        assert sources.version(library) == _version(library)
     assert python_version().startswith("3.")
+
+
+def _version(library: str) -> str:
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return "none"
 
 
 def test_model_families_are_part_of_the_stages_that_read_them(tmp_path: Path) -> None:
@@ -118,3 +128,17 @@ def test_sources_are_current_until_something_changes(
     CHANGES[name](root)
     assert not sources.is_current()
     assert CodeSources(Project.find(root)).dependencies(imports) != before
+
+
+def test_names_that_no_code_imports_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run makes folders and files in the project's folder, which has changed less than two seconds ago then."""
+    root = toys.chain(tmp_path)
+    monkeypatch.setattr(digests, "RACE", 0)
+    sources = CodeSources(Project.find(root))
+    before = sources.dependencies(("lib.a", "mlnb"))
+    monkeypatch.setattr(digests, "RACE", 2 * 10**9)
+    (root / "runs").mkdir()
+    (root / "past.csv").touch()
+    assert sources.is_current() and CodeSources(Project.find(root)).dependencies(("lib.a", "mlnb")) == before
+    (root / "lib").mkdir()
+    assert not sources.is_current()

@@ -84,7 +84,7 @@ def test_no_file_and_no_output_has_a_secret(tmp_path: Path, ending: str) -> None
     variables = {"PASSWORD": SECRET, "WANDB_MODE": "offline"}
     text = toys.mlnb(root, "run", "-p", "note.word", "${PASSWORD}", env=variables, code=3 if ending else 0)
     text += mlnb_with_kernels(root, "show", env=variables) + mlnb_with_kernels(root, "report", env=variables)
-    toys.mlnb(root, "kernels", "stop")
+    mlnb_with_kernels(root, "kernels", "stop")
     (tmp_path / "output.txt").write_text(text)
     assert leaks(tmp_path) == []
     notebook = (root / "runs" / toys.record(root)["id"] / "notebooks" / "25_note.ipynb").read_text()
@@ -129,7 +129,7 @@ def test_a_password_in_a_url_is_masked_everywhere_and_reported_once(tmp_path: Pa
     assert text.count("a URL has a password") == 1, text
     text += mlnb_with_kernels(root, "show", env=variables) + mlnb_with_kernels(root, "report", env=variables)
     text += toys.mlnb(root, "stages", "note", env=variables) + toys.mlnb(root, "plan", *options, env=variables)
-    toys.mlnb(root, "kernels", "stop")
+    mlnb_with_kernels(root, "kernels", "stop")
     (tmp_path / "output.txt").write_text(text)
     written = {f"{path}: {leak}" for path, leak in (line.split(": ") for line in leaks(tmp_path, LITERAL))}
     # the user's own, and the private cache of its cells
@@ -179,5 +179,5 @@ def test_the_mode_of_this_process_does_not_matter(tmp_path: Path) -> None:
         toys.mlnb(root, "run")
     finally:
         os.umask(before)
-    toys.mlnb(root, "kernels", "stop")
+    mlnb_with_kernels(root, "kernels", "stop")
     assert [path for name in (".mlnb", "runs") for path in private_below(root / name)] == []

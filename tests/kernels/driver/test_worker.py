@@ -96,6 +96,7 @@ def test_a_kernel_that_dies_is_named(worker: Worker, tmp_path: Path) -> None:
     assert execute(worker, job(tmp_path, "2")).state == "finished"
 
 
+@pytest.mark.usefixtures("new_interpreters")
 def test_a_fallback_to_the_standard_engine_is_reported(tmp_path: Path) -> None:
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(
@@ -111,6 +112,7 @@ def test_a_fallback_to_the_standard_engine_is_reported(tmp_path: Path) -> None:
     assert len(set(warnings)) == 1 and "_args_from_interpreter_flags" in warnings[0]
 
 
+@pytest.mark.usefixtures("new_interpreters")
 def test_a_worker_ends_when_its_parent_does(tmp_path: Path) -> None:
     own = Worker(os.environ)
     own.send(job(tmp_path, "open('first', 'w').close()\nimport time; time.sleep(60)"))

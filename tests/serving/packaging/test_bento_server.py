@@ -111,6 +111,7 @@ def test_a_server_ends_when_its_caller_is_killed(quick, tmp_path):
     assert gone(family)
 
 
+@pytest.mark.usefixtures("new_interpreters")
 def test_a_server_may_be_launched_before_its_bento_is_known(quick, tmp_path):
     waiting = start_launcher(tmp_path / "log")
     assert waiting.process.poll() is None
@@ -123,12 +124,14 @@ def test_a_server_may_be_launched_before_its_bento_is_known(quick, tmp_path):
         server.stop()
 
 
+@pytest.mark.usefixtures("new_interpreters")
 def test_a_cancelled_launch_ends(tmp_path):
     waiting = start_launcher(tmp_path / "log")
     waiting.process.stdin.close()
     assert waiting.process.wait(20) == 0 and (tmp_path / "log").read_text() == ""
 
 
+@pytest.mark.usefixtures("new_interpreters")
 @pytest.mark.parametrize("ending", ["no options", "terminated"])
 def test_a_cancelled_launch_leaves_no_folder(ending):
     waiting = start_launcher()
