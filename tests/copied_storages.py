@@ -42,9 +42,9 @@ def copying(open_storage: Callable[[str], Any], folder: Path) -> Callable[[str],
         if url.startswith("sqlite:///") and path.parent.is_dir() and not path.exists():
             empty = folder / "empty.db"
             if not empty.exists():
-                made = open_storage(f"sqlite:///{folder}/new.db")
-                made.remove_session()
-                made.engine.dispose()
+                created = open_storage(f"sqlite:///{folder}/new.db")
+                created.remove_session()
+                created.engine.dispose()
                 (folder / "new.db").replace(empty)
             part = folder / f"{os.urandom(8).hex()}.db"
             shutil.copyfile(empty, part)
