@@ -41,6 +41,16 @@ def search_for(number: int, people: pd.DataFrame = PEOPLE) -> ContentSearch:
     return ContentSearch(selection, terms)
 
 
+def test_an_array_of_named_fields_has_columns() -> None:
+    """The users of a recommender have short names that would match by chance elsewhere."""
+    users = np.array(["7", "8"]).astype([("customer", "<U1")])
+    for name, is_there in (("7", True), ("9", False)):
+        selection = Selection([(Condition("customer", (name,)),)])
+        search = ContentSearch(selection, SearchTerms(selection.values()))
+        search.terms.finish()
+        assert search.holds(packed(lambda buffer: np.save(buffer, users)), "users.npy") == is_there
+
+
 def packed(write: Callable[[io.BytesIO], object]) -> bytes:
     buffer = io.BytesIO()
     write(buffer)
