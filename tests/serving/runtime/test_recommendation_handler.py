@@ -1,8 +1,10 @@
 """POST /recommend: users of the log, unknown users, refusals, pseudonyms, and the golden users."""
 
 import asyncio
+import importlib
 import json
 import shutil
+import sys
 
 import pytest
 from model_catalogs import write_catalog
@@ -12,6 +14,7 @@ from small_recommenders import make_log, make_recommender_bundle
 from mlnb.methods.contracts.declarations import ColumnDeclaration
 from mlnb.methods.tables.pseudonyms import pseudonym
 from mlnb.serving.runtime.endpoint import Endpoint
+from mlnb.serving.runtime.model_reloader import check_successor
 from mlnb.serving.runtime.multi_model_endpoint import MultiModelEndpoint
 from mlnb.serving.runtime.predictor import Predictor
 from mlnb.serving.runtime.recommendation_handler import FOLDER, GOLDEN, MOST_REQUESTS
@@ -157,3 +160,24 @@ def test_a_service_of_several_models_recommends_with_each(bundle, tmp_path):
         assert set(paths) == {"/models/products/predict", path}
     finally:
         service.close()
+
+
+def test_a_model_that_recommends_nothing_is_no_successor(bundle, tmp_path):
+    ranker = shutil.copytree(bundle.folder / "model", tmp_path / "model")
+    shutil.rmtree(ranker / FOLDER)
+    both, alone = Predictor.load(bundle.folder / "model"), Predictor.load(ranker)
+    check_successor(alone, both)
+    with pytest.raises(ValueError, match="expected one that recommends items"):
+        check_successor(both, alone)
+
+
+def test_a_lambda_function_recommends(bundle, monkeypatch):
+    name = "mlnb.serving.deploy.lambda_handler"
+    monkeypatch.setenv("MLNB_MODEL", str(bundle.folder / "model"))
+    handle = importlib.import_module(name).handle
+    sys.modules.pop(name)
+    http = {"requestContext": {"http": {"method": "POST"}}, "body": json.dumps([{"user": "customer 3", "k": 2}])}
+    answer = handle({**http, "rawPath": "/recommend"}, None)
+    assert answer["statusCode"] == 200 and len(json.loads(answer["body"])[0]["items"]) == 2
+    assert handle({**http, "rawPath": "/recommend", "body": "[{}]"}, None)["statusCode"] == 422
+    assert handle({**http, "rawPath": "/suggest"}, None)["statusCode"] == 404

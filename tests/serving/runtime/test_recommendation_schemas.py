@@ -1,5 +1,7 @@
 """The OpenAPI document of a service that recommends."""
 
+from openapi_spec_validator import validate
+
 from mlnb.methods.recommendation.recommenders import RecommenderMetadata
 from mlnb.serving.runtime.recommendation_schemas import add_recommendations, describe_requests
 from mlnb.serving.runtime.response_schemas import describe_model_service
@@ -14,6 +16,7 @@ def test_the_document_has_both_paths():
     document = describe_model_service("products", "/predict", rows, rows)
     both = add_recommendations(document, "/recommend", METADATA)
     assert set(both["paths"]) == {"/predict", "/recommend"} and set(document["paths"]) == {"/predict"}
+    validate(both)
     operation = both["paths"]["/recommend"]["post"]
     assert "1,200 users" in operation["description"]
     assert set(operation["responses"]) >= {"200", "401", "422", "503"}
