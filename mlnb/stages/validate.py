@@ -17,7 +17,7 @@ from pandera.pandas import DataFrameSchema
 
 from ..errors import DataError
 from ..codec import from_json, replace
-from ..methods.contracts.declarations import Declarations
+from ..methods.contracts.declarations import ColumnDeclaration, Declarations
 from ..methods.contracts.table_formats import ColumnFormat, Layout
 from ..methods.contracts.findings import Finding, count
 from ..methods.contracts.problems import Problem, ProblemContract
@@ -127,8 +127,9 @@ def type_table(
     raw, problem, reported = strategy.read(raw, problem, log)
     declared = declarations.columns
     if log is not None:  # candidates have other columns than the log, but its users
-        user = declarations.columns.get(log.user_column)
-        declared = {str(problem.user): user} if user is not None and user.personal else {}
+        user = declarations.columns.get(log.user_column, ColumnDeclaration())
+        personal = ColumnDeclaration(personal=user.personal, key=user.key)
+        declared = {str(problem.user): personal} if user.personal else {}
     names = [str(name) for name in raw.columns]
     if (kind := provenance.get("unusable", {}).get(problem.target)) is not None:
         raise DataError(f"the target {problem.target!r} holds {kind}; expected numbers or text, one value per row")
