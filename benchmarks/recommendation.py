@@ -15,6 +15,7 @@ are new after the cut get the same popular items from all methods. Prints both m
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -46,7 +47,10 @@ def run_mlnb(table: pd.DataFrame, users: list[str], folder: Path, seconds: float
     for name, value in {**{f"problem.{n}": v for n, v in COLUMNS.items()}, "tune.seconds": f"{seconds:g}"}.items():
         command += ["-p", name, value]
     command += ["-p", "package.require_gate", "false", "--no-report"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    environment = {**os.environ, "BENTOML_HOME": str(folder / "bentoml")}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
     if done.returncode:
         raise SystemExit(f"mlnb run failed:\n{done.stdout[-1500:]}\n{done.stderr[-1500:]}")
     print("\n".join(line for line in done.stdout.splitlines() if "winner" in line), flush=True)
