@@ -94,22 +94,30 @@ def test_a_ranking_is_served_as_it_was_evaluated(root: Path) -> None:
             predictor.predict([*rows, wrong])
 
 
-def test_a_log_is_truncated_and_the_newest_candidates_are_the_test_set(root: Path) -> None:
+def test_a_log_becomes_a_service_that_recommends_and_the_newest_candidates_test_it(root: Path) -> None:
     random = np.random.default_rng(0)
-    log = pd.DataFrame({"user": random.integers(0, 30, 900), "item": random.integers(0, 25, 900)})
-    log["item"] = (log["user"] % 5) * 5 + log["item"] % 5 * (random.random(900) < 0.9)
+    log = pd.DataFrame({"who": random.integers(0, 30, 900), "item": random.integers(0, 25, 900)})
+    log["item"] = (log["who"] % 5) * 5 + log["item"] % 5 * (random.random(900) < 0.9)
     log["day"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.sort(random.random(900)) * 90, unit="D")
-    split = run(root, log, "--upto", "split", "-p", "problem.task", "ranking", "-p", "problem.query", "user",
-                "-p", "problem.item", "item", "-p", "problem.time", "day")  # fmt: skip
+    split = run(root, log, "--upto", "package", "-p", "problem.task", "ranking", "-p", "problem.query", "who",
+                "-p", "problem.item", "item", "-p", "problem.time", "day", "-p", "tune.families", '["linear"]',
+                "-p", "package.require_gate", "false")  # fmt: skip
     training, test = split.load("training"), split.load("test")
     assert training["cut"].max() < test["cut"].min() and test["cut"].nunique() == 1
     schema = {column["name"]: column["role"] for column in split.load("schema")["columns"]}
-    assert {schema[name] for name in ("request", "cut", "user", "item")} == {"identifier"}
+    assert {schema[name] for name in ("request", "cut", "who", "item")} == {"identifier"}
     assert schema["relevance"] == "target" and schema["together"] == "feature"
     messages = [
         finding.message for finding in split.load("findings", FindingList).findings if finding.check == "candidates"
     ]
     assert "of the later interactions" in messages[0]
+    assert split.load("certificate", ParityCertificate).batching[-1] == "recommendations for users"
+    predictor = Predictor.load(Path(split.load("service")) / "model")
+    assert predictor.recommendations is not None and predictor.replay() is None
+    requests = [{"user": 3, "k": 4}, {"user": "someone else", "k": 4}]
+    responses = predictor.recommendations.respond(requests)
+    assert [len(one.items) for one in responses] == [4, 4] and [one.fallback for one in responses] == [False, True]
+    assert {"15", "16", "17", "18", "19"} & {one.item for one in responses[0].items}  # of the user's shelf, again
 
 
 def test_unlabeled_anomalies_get_an_alert_budget_and_explanations(root: Path) -> None:

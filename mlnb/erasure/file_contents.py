@@ -113,6 +113,8 @@ def read_rows(data: bytes) -> "pd.DataFrame | None":
     try:
         if data[:6] == NUMPY:
             array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+            if array.dtype.names:  # columns with names
+                return pd.DataFrame(array.ravel())
             return pd.DataFrame(array.reshape(len(array), -1)) if array.ndim else None
         if data[:6] == ARROW:
             import pyarrow

@@ -3,7 +3,7 @@
 import html
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -21,6 +21,7 @@ SHOWN = 40  # characters of a long text that a display shows at least
 MASK = b"[erased]"
 _WORD = re.compile(r"\w{6,}")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
+_Tree = dict[bytes, "_Tree"]  # parts of patterns by what follows; the empty part ends one
 _BOUND = (rb"(?<![0-9A-Za-z_@.])", rb"(?![0-9A-Za-z_@]|\.[0-9])")
 
 
@@ -75,9 +76,9 @@ class SearchTerms:
         words = {word for text in own for word in _WORD.findall(text.lower()) if not _NUMBER.fullmatch(text)}
         self.words = words - other_words - {name.lower() for name in self._others}
         every = {part for text in self.strong for part in _encodings(text)}
-        patterns = [re.escape(part) for part in sorted(every, key=lambda part: (-len(part), part))]
+        patterns = [[re.escape(bytes([byte])) for byte in part] for part in sorted(every)]
         patterns += [_number_pattern(text) for text in sorted(self.strong) if _NUMBER.fullmatch(text)]
-        self._pattern = re.compile(_BOUND[0] + b"(?:" + b"|".join(patterns) + b")" + _BOUND[1]) if every else None
+        self._pattern = re.compile(_BOUND[0] + _any_of(patterns) + _BOUND[1]) if every else None
 
     def is_row(self, values: Mapping[str, Any]) -> bool:
         """Return whether an object has the columns of the data, with the values of a selected row."""
@@ -140,14 +141,51 @@ def _is_strong(text: str) -> bool:
     return len(text) >= LEAST_TEXT and any(not character.isalpha() for character in text)
 
 
-def _number_pattern(text: str) -> bytes:
-    """Return a pattern of a number as tables print it: with zeros at the end, and with separators of thousands."""
+def _number_pattern(text: str) -> list[bytes]:
+    """Return the parts of a pattern of a number as tables print it: with zeros at the end, and with separators."""
     whole, _, decimals = text.partition(".")
     sign, digits = ("-" if whole.startswith("-") else ""), whole.lstrip("-")
-    groups = [digits[max(0, end - 3) : end] for end in range(len(digits), 0, -3)][::-1]
-    separator = "(?:,|\\.|'| |\u00a0|\u202f)?"
-    tail = f"[.,]{decimals}0*" if decimals else "(?:[.,]0+)?"
-    return (sign + separator.join(groups) + tail).encode()
+    separator = "(?:,|\\.|'| |\u00a0|\u202f)?".encode()
+    parts = [sign.encode()] if sign else []
+    for at, digit in enumerate(digits):
+        parts += [separator] if at and (len(digits) - at) % 3 == 0 else []
+        parts.append(digit.encode())
+    if not decimals:
+        return [*parts, b"(?:[.,]0+)?"]
+    return [*parts, b"[.,]", *(digit.encode() for digit in decimals), b"0*"]
+
+
+def _any_of(patterns: Iterable[Sequence[bytes]]) -> bytes:
+    """Return a pattern of any of some patterns, the longest first, with common beginnings once.
+
+    A list of thousands of alternatives would be tried at each byte of a file.
+
+    Args:
+        patterns: each as parts that follow each other.
+    """
+    root: _Tree = {}
+    for parts in patterns:
+        node = root
+        for part in parts:
+            node = node.setdefault(part, {})
+        node[b""] = {}
+    return _to_pattern(root)
+
+
+def _to_pattern(node: "_Tree") -> bytes:
+    """Return the pattern of a tree of parts."""
+    ends = b"" in node
+    branches = []
+    for part, child in node.items():
+        if part:
+            chain = [part]
+            while len(child) == 1 and b"" not in child:
+                ((following, child),) = child.items()
+                chain.append(following)
+            branches.append(b"".join(chain) + (b"" if set(child) == {b""} else _to_pattern(child)))
+    if not branches:
+        return b""
+    return b"(?:" + b"|".join(branches) + b")" + (b"?" if ends else b"")
 
 
 def _encodings(text: str) -> set[bytes]:

@@ -5,6 +5,7 @@ import html
 import io
 import json
 import tarfile
+import time
 import zipfile
 from collections.abc import Callable
 
@@ -39,6 +40,16 @@ def search_for(number: int, people: pd.DataFrame = PEOPLE) -> ContentSearch:
     terms.add(people, selection.matches(people))
     terms.finish()
     return ContentSearch(selection, terms)
+
+
+def test_an_array_of_named_fields_has_columns() -> None:
+    """The users of a recommender have short names that would match by chance elsewhere."""
+    users = np.array(["7", "8"]).astype([("customer", "<U1")])
+    for name, is_there in (("7", True), ("9", False)):
+        selection = Selection([(Condition("customer", (name,)),)])
+        search = ContentSearch(selection, SearchTerms(selection.values()))
+        search.terms.finish()
+        assert search.holds(packed(lambda buffer: np.save(buffer, users)), "users.npy") == is_there
 
 
 def packed(write: Callable[[io.BytesIO], object]) -> bytes:
@@ -140,3 +151,21 @@ def test_of_a_notebook_only_outputs_that_may_show_the_rows_are_removed() -> None
         (*left, note) = json.loads(data)["cells"][0]["outputs"]
         assert left == [outputs[name] for name in harmless] and note["text"] == [NOTE]
         assert redact_notebook(data, search.terms, shows_rows) is None
+
+
+@pytest.mark.parametrize("decimals", [0, 3])
+def test_thousands_of_terms_are_searched_at_once(decimals: int) -> None:
+    """Rows of a log have computed features: a list of alternatives would be tried at each byte of a file."""
+    numbers = (10 * np.random.default_rng(0).permutation(np.arange(1_000_000, 1_004_000)) + 7) / 10**decimals
+    table = pd.DataFrame({"id": np.repeat(["ann-1234", "bob-5678"], 2000), "value": numbers})
+    terms = SearchTerms({"ann-1234"})
+    terms.add(table, (table["id"] == "ann-1234").to_numpy())
+    terms.finish()
+    texts = [f"{number:.{decimals}f}" for number in numbers]
+    assert all(terms.in_bytes(f"a,{text},b".encode()) for text in texts[:1000])
+    others = set(texts[2000:]) - set(texts[:2000])
+    assert not any(terms.in_bytes(f"a,{text},b".encode()) for text in others)
+    assert terms.masked(f"{texts[0]} {texts[1]}9".encode()) == f"[erased] {texts[1]}9".encode()
+    start = time.process_time()
+    assert not terms.in_bytes(b"0.123456789,1234567890123 " * 40_000)  # a megabyte
+    assert time.process_time() - start < 5

@@ -42,6 +42,11 @@ Only the first columns are listed.
 {% else %}
 No column is declared to hold personal data, and none was recognized by its values.
 {% endif %}
+{% if contract.cut %}
+
+The data is a log of what users ({{ contract.user }}) did. It is stored with the service, which recommends items to \
+them: personal data where users are persons.
+{% endif %}
 
 ## Collection
 

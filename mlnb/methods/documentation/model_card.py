@@ -144,6 +144,11 @@ card does not list it. Where the project trusts no key, an approval is a name, a
 {% if certificate %}
 Bento {{ certificate.bento }}: {{ certificate.rows }} held-out rows were predicted over HTTP; every response is \
 identical to the notebook's.
+{% if contract.cut %}
+
+It also recommends items to users (`POST /recommend`), for which its bento holds which items each user \
+({{ contract.user }}) took: personal data where users are persons. `mlnb erase` finds a user there.
+{% endif %}
 {% else %}
 The model is not packaged.
 {% endif %}

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..extensions.extension_checks import ExtensionCheck, describe_problem, run_checks
-from .custom_metrics import LoadedMetric
+from .custom_metrics import LoadedMetric, is_scored_alone
 from ..tasks.task_traits import traits_of
 
 ROWS = 60  # of the synthetic rows
@@ -32,6 +32,8 @@ class _Judged:
         opposite: predictions of another class, or on the other side of the mean.
         constant: the same prediction for all rows.
         random: random predictions.
+        scaled: whether values of any scale can occur.
+        weighted: whether rows have weights: those of a query have none.
     """
 
     metric: LoadedMetric
@@ -40,6 +42,8 @@ class _Judged:
     opposite: np.ndarray
     constant: np.ndarray
     random: np.ndarray
+    scaled: bool = False
+    weighted: bool = True
 
     def score(self, prediction: np.ndarray, rows: np.ndarray | None = None, weights: np.ndarray | None = None) -> float:
         """Return the score of predictions, all rows or some."""
@@ -49,10 +53,9 @@ class _Judged:
 
     def is_better(self, one: np.ndarray, other: np.ndarray) -> bool:
         """Return whether predictions are scored better than others; of values on one scale at least."""
-        value = self.metric.metric.needs == "value"
-        for scale in SCALES if value else SCALES[:1]:
-            judged = replace(self, y=self.y * scale) if value else self
-            first, second = (judged.score(p * scale if value else p) for p in (one, other))
+        for scale in SCALES if self.scaled else SCALES[:1]:
+            judged = replace(self, y=self.y * scale) if self.scaled else self
+            first, second = (judged.score(p * scale if self.scaled else p) for p in (one, other))
             if self.metric.sign * (first - second) > CLOSE * max(1.0, abs(first)):
                 return True
         return False
@@ -67,10 +70,15 @@ def _make_judged(metric: LoadedMetric, task: str) -> _Judged:
     """Return synthetic rows for a task."""
     random = np.random.default_rng(0)
     classes = {"none": 0, "two": 2, "several": 3}[traits_of(task).classes]
+    if is_scored_alone(task):
+        query = traits_of(task).unit == "query"
+        y = random.permutation(np.arange(ROWS) % 4 // (1 if query else 3))  # grades 0 to 3; or one anomaly in four
+        best, drawn = y + 0.1 * random.random(ROWS), random.random(ROWS)
+        return _Judged(metric, y, best, -best, np.zeros(ROWS), drawn, weighted=not query)
     if not classes:
-        y = random.gamma(2.0, 10.0, ROWS)
-        opposite, drawn = np.maximum(0.0, 2 * y.mean() - y), random.gamma(2.0, 10.0, ROWS)
-        return _Judged(metric, y, y.copy(), opposite, np.full(ROWS, y.mean()), drawn)
+        values, drawn = random.gamma(2.0, 10.0, ROWS), random.gamma(2.0, 10.0, ROWS)
+        opposite, mean = np.maximum(0.0, 2 * values.mean() - values), np.full(ROWS, values.mean())
+        return _Judged(metric, values, values.copy(), opposite, mean, drawn, scaled=True)
     y = random.permutation(np.arange(ROWS) % classes)
     wrong, some = (y + 1) % classes, random.integers(0, classes, ROWS)
     if metric.metric.needs == "label":
@@ -131,6 +139,8 @@ def _check_constant(judged: _Judged) -> str:
 
 def _check_weights(judged: _Judged) -> str:
     """Return whether a row of weight 2 differs from two rows."""
+    if not judged.weighted:
+        return ""
     weights = np.random.default_rng(2).integers(1, 4, ROWS)
     for prediction in judged.predictions.values():
         heavy = judged.score(prediction, weights=weights.astype(np.float64))

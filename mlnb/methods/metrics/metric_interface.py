@@ -21,9 +21,10 @@ class CustomMetric(ABC):
 
     Attributes:
         name: of lower-case letters, digits and underscores; in `problem.metric`, `problem.limits`, report and gate.
-        tasks: problem types that it can be used for, such as ("binary", "multiclass"), ("regression", "forecasting").
+        tasks: problem types that it can be used for, such as ("binary", "multiclass"), ("regression", "forecasting");
+            or ("ranking",) or ("anomaly",) alone.
         direction: "maximize" when larger is better, else "minimize".
-        needs: what is judged: "probability" and "label" of classes, or the "value" of numbers.
+        needs: what is judged: "probability" and "label" of classes, or the "value" of numbers, also of scores.
         low: smallest possible score.
         high: largest possible score.
     """
@@ -41,8 +42,13 @@ class CustomMetric(ABC):
 
         A row of weight 2 counts as two rows. The order of the rows does not matter. The arrays are read-only.
 
+        Of a ranking the rows are those of one query, their weights are 1, and the metric is the mean over the queries
+        with a relevant row. Of anomaly detection the rows are those with a label.
+
         Args:
-            y: true class codes 0..k-1, of two classes 1 is the positive one; or true values (n,), n at least 1.
-            prediction: probabilities (n, k), predicted class codes (n,), or predicted values (n,), as `needs` states.
+            y: true class codes 0..k-1, of two classes 1 is the positive one; or true values (n,), n at least 1;
+                relevance of the rows of a query, at least 0; 1 for an anomaly and 0 for a normal row.
+            prediction: probabilities (n, k), predicted class codes (n,), or predicted values (n,), as `needs` states;
+                scores of a ranking or of anomaly detection, larger for more relevant or more anomalous rows.
             weights: above 0 (n,): sample weights, and in the resamples of an interval how often a row is drawn.
         """

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SHARE', 'LEAST_POSITIVE', 'LEAST_QUERIES', 'NORMAL_NAMES', 'ANOMALY_NAMES', 'MOST_LABELED', 'complete_ranking',
-           'complete_anomaly', 'read_interactions', 'audit_queries', 'set_roles']
+           'complete_anomaly', 'read_interactions', 'rank_log', 'audit_queries', 'set_roles']
 
 # %% ../../../nbs/methods/problem/task_contracts.ipynb #c03
 from collections.abc import Mapping
@@ -18,7 +18,8 @@ from ...codec import replace
 from ..contracts.findings import Finding
 from ..contracts.problems import Problem, ProblemContract, name_sources, required
 from ..tasks.task_traits import Task, traits_of
-from ..series.candidate_generation import CUT, QUERY, RELEVANCE, make_candidates, read_log
+from ..recommendation.candidate_generation import CUT, QUERY, RELEVANCE, column_names, make_candidates
+from ..recommendation.interaction_logs import Log, read_log
 from ..tables.type_inference import finding
 from ..tables.columns import Schema, nearest
 from ..metrics.goals import METRIC_TASKS, check_metric
@@ -208,27 +209,40 @@ def _budget_share(budget: float, table: pd.DataFrame) -> tuple[float, str]:
     return min(budget / daily, 0.5), f"inferred: {budget:g} alerts a day of {daily:.4g} rows a day, by {dates[0]!r}"
 
 # %% ../../../nbs/methods/problem/task_contracts.ipynb #c13
-def read_interactions(table: pd.DataFrame, problem: Problem) -> tuple[pd.DataFrame, Problem, list[Finding]]:
-    """Return the candidates of an interaction log as rows to rank, their problem, and findings.
+def read_interactions(table: pd.DataFrame, problem: Problem) -> Log:
+    """Return the interaction log in a table.
 
     Args:
         table: typed interactions.
         problem: from `state`: query (the user), item, and optionally time and rating.
 
     Raises:
-        DataError: the log cannot be split in time.
+        DataError: a column or value is missing.
     """
     if problem.query is None:
         raise DataError("the rows are interactions, but the user's column is not stated; state problem.query=NAME")
-    log = read_log(table, problem.query, required(problem.item, "item"), problem.time, problem.rating)
-    rows, metadata = make_candidates(log)
+    return read_log(table, problem.query, required(problem.item, "item"), problem.time, problem.rating)
+
+
+def rank_log(log: Log, problem: Problem) -> tuple[pd.DataFrame, Problem, list[Finding]]:
+    """Return the candidates of an interaction log as rows to rank, their problem, and findings.
+
+    Args:
+        log: from `read_interactions`.
+        problem: of the log.
+
+    Raises:
+        DataError: the log cannot be split in time.
+    """
+    rows, counts = make_candidates(log)
+    user, item = column_names(log)
     sources = {**problem.sources, "query": "inferred: each user at each split of the log"}
     sources |= {"target": "inferred: the items of a user until the next split", "item": "stated"}
-    ranked = replace(problem, query=QUERY, item="item", user="user", cut=CUT, target=RELEVANCE, sources=sources)
+    ranked = replace(problem, query=QUERY, item=item, user=user, cut=CUT, target=RELEVANCE, sources=sources)
     message = (
         f"{len(log.time)} interactions of {len(log.users)} users and {len(log.items)} items became {len(rows)} "
-        f"candidates in {metadata['requests']} requests at {metadata['cuts']} times; the candidates include "
-        f"{metadata['recall']:.0%} of the later interactions"
+        f"candidates in {counts.requests} requests at {counts.cuts} times; the candidates include "
+        f"{counts.recall:.0%} of the later interactions"
     )
     action = "this candidate recall is an upper bound of every ranking of them"
     result = finding("candidates", "info", None, len(rows), message, action)

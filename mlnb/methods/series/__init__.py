@@ -1,1 +1,1 @@
-"""Time series: calendars, histories, lag features, forecast windows, and interaction logs."""
+"""Time series: calendars, histories, lag features, and forecast windows."""

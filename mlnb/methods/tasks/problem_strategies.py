@@ -18,7 +18,14 @@ from ..contracts.findings import Finding
 from ..contracts.problems import Problem, ProblemContract
 from ..problem.forecast_contract import complete_forecast, start_forecast
 from ..problem.problem_contract import complete
-from ..problem.task_contracts import audit_queries, complete_anomaly, complete_ranking, read_interactions
+from mlnb.methods.problem.task_contracts import (
+    audit_queries,
+    complete_anomaly,
+    complete_ranking,
+    rank_log,
+    read_interactions,
+)
+from ..recommendation.interaction_logs import Log
 from ..tables.columns import Schema
 from ..tables.spellings import AUTOMATIC, Spelling
 from ..tables.type_inference import clean, finding
@@ -39,15 +46,19 @@ class ProblemStrategy:
 
     needs_target = True
 
-    def read(
+    def read_log(
         self,
         raw: RawTable,
         problem: Problem,
         spelling: Spelling = AUTOMATIC,
         declarations: Declarations = NOTHING_DECLARED,
-    ) -> tuple[RawTable, Problem, Findings]:
-        """Return the rows to learn from, their problem and findings: the raw rows as they are."""
-        return raw, problem, []
+    ) -> Log | None:
+        """Return the interactions of users and items; None where the rows are none."""
+        return None
+
+    def read(self, raw: RawTable, problem: Problem, log: Log | None) -> tuple[RawTable, Problem, Findings]:
+        """Return the rows to learn from, their problem and findings: the candidates of a log, else the raw rows."""
+        return (raw, problem, []) if log is None else rank_log(log, problem)
 
     def complete(
         self, problem: Problem, table: pd.DataFrame, target: str | None, source: str = "stated"
@@ -113,17 +124,17 @@ class ProblemStrategy:
 class RankingStrategy(ProblemStrategy):
     """Rows that compete within their query; a log of interactions is cut into candidates first."""
 
-    def read(
+    def read_log(
         self,
         raw: RawTable,
         problem: Problem,
         spelling: Spelling = AUTOMATIC,
         declarations: Declarations = NOTHING_DECLARED,
-    ) -> tuple[RawTable, Problem, Findings]:
-        """Return the rows to rank: where only items are stated, the candidates of a log."""
+    ) -> Log | None:
+        """Return the interactions: the rows, where items are stated and no target."""
         if problem.item and problem.target is None:
             return read_interactions(clean(raw, None, spelling, declarations=declarations.columns)[0], problem)
-        return raw, problem, []
+        return None
 
     def complete(
         self, problem: Problem, table: pd.DataFrame, target: str | None, source: str = "stated"

@@ -16,7 +16,9 @@ import msgspec
 
 from mlnb.codec import Json, JsonObject
 from mlnb.methods.contracts.responses import RowProblem
+from mlnb.methods.recommendation.recommenders import to_response
 from mlnb.serving.runtime.access import AccessControl
+from mlnb.serving.runtime.http_messages import RECOMMEND_ROUTE, ROUTE
 from mlnb.serving.runtime.json_rows import read_rows
 from mlnb.serving.runtime.predictor import Predictor
 from mlnb.serving.runtime.request_bodies import BadRequest
@@ -37,14 +39,16 @@ def handle(event: Any, context: Any) -> Any:
     if path in ("/livez", "/readyz") and method == "GET":
         ready = path == "/livez" or PREDICTOR.replay() is None
         return respond(200 if ready else 503, {"ready": ready})
-    if path not in ("/", "/predict"):
-        return respond(404, {"error": f"found {path}, expected POST /predict"})
+    handler = PREDICTOR.recommendations if path == RECOMMEND_ROUTE else None
+    if path not in ("/", ROUTE) and handler is None:
+        return respond(404, {"error": f"found {path}, expected POST {ROUTE}"})
     if method != "POST":
         return respond(405, {"error": f"found {method}, expected POST"}, {"Allow": "POST"})
     if not allowed(event):
         return respond(401, {"error": "expected the API key, as a bearer token"}, {"WWW-Authenticate": "Bearer"})
     try:
-        return respond(200, PREDICTOR.predict(read_rows(body_of(event))))
+        rows = read_rows(body_of(event))
+        return respond(200, PREDICTOR.predict(rows) if handler is None else to_response(handler.respond(rows)))
     except BadRequest as error:
         return respond(error.status, msgspec.to_builtins(error.refusal()))
 

@@ -27,6 +27,8 @@ from mlnb.serving.packaging.library_requirements import BASE, pin, required_libr
 from mlnb.serving.packaging.model_names import default_name, segment_model, tag_name
 from mlnb.serving.runtime.http_messages import MODELS_ROUTE, ROUTE
 from mlnb.serving.runtime.model_parts import EXAMPLE, read_example, read_json, read_record
+from mlnb.serving.runtime.recommendation_handler import FOLDER as RECOMMENDER
+from mlnb.serving.runtime.recommendation_handler import GOLDEN as RECOMMENDED
 from mlnb.settings import ProcessSettings
 
 VERSION_DIGITS = 12  # hexadecimal digits of a digest in a version
@@ -155,6 +157,7 @@ def make_bundle(
     project: Path | None = None,
     further: Iterable[str] = (),
     segment: str = "",
+    recommended: tuple[Path, Golden] | None = None,
 ) -> Bundle:
     """Return the bundle written to `folder`: service, libraries, model, golden rows, and the modules of mlnb.
 
@@ -171,6 +174,7 @@ def make_bundle(
         project: folder whose modules the service may import.
         further: names of libraries that it needs in addition to those of the model.
         segment: whose rows the model is for; its name is part of that of the bento. Empty: all rows.
+        recommended: folder of the recommender, and users with their recommendations; None: the model is of no log.
 
     Raises:
         EmbeddingError: texts cannot be embedded.
@@ -186,6 +190,9 @@ def make_bundle(
     for part, value in {"schema": schema, "encoder": encoder}.items():
         _write_json(inside / f"{part}.json", value)
     copy_tree(model, inside / "fitted")
+    if recommended is not None:
+        copy_tree(recommended[0], inside / RECOMMENDER)
+        (inside / RECOMMENDED).write_bytes(encode(recommended[1]))
     options = read_options(encoder) if "options" in encoder else EncoderOptions()
     if options.embeddings is not None:
         texts = _embedded_texts(options.embeddings, Schema.from_json(schema), [*golden.rows, *example.rows])
@@ -205,7 +212,8 @@ def make_bundle(
     (folder / "bentofile.yaml").write_text(settings, "utf-8")
     copy_modules(folder, service, [model], encoders, project)
     (folder / MANIFEST).write_bytes(encode(BundleManifest(name=name, service=service.name)))
-    readme = make_readme(name, contract, example, _protection(schema).pseudonymized, curl(example))
+    hidden = _protection(schema).pseudonymized
+    readme = make_readme(name, contract, example, hidden, curl(example), inside / RECOMMENDER)
     (folder / "README.md").write_text(readme, "utf-8")
     return Bundle.read(folder)
 

@@ -20,8 +20,10 @@ from mlnb.serving.packaging.bento_server import Launcher, Server, free_port, sen
 from mlnb.serving.packaging.bento_stores import BuiltBento, write_certificate
 from mlnb.serving.packaging.bundles import Bundle, digest_tree
 from mlnb.serving.packaging.library_requirements import imported_versions
+from mlnb.serving.runtime.http_messages import RECOMMEND_ROUTE, ROUTE
 from mlnb.serving.runtime.model_parts import read_record
 from mlnb.serving.runtime.parity import find_difference
+from mlnb.serving.runtime.recommendation_handler import GOLDEN as RECOMMENDED
 from mlnb.serving.runtime.request_bodies import MAX_ROWS
 from mlnb.serving.runtime.served_tasks import find_served_task
 from mlnb.settings import ServiceSettings
@@ -37,6 +39,7 @@ ISOLATED = {  # settings of a deployed service do not apply to its parity check
     )
 }
 TOGETHER, ALONE = "all rows in one request", "one row a request"
+RECOMMENDATIONS = "recommendations for users"
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ def verify_bento(bundle: Bundle, built: BuiltBento, launcher: Launcher, golden: 
     """
     model = bundle.folder / "model"
     golden, contract = golden or bundle.read_golden(), read_record(ProblemContract, model / "contract.json")
+    recommended = read_record(Golden, model / RECOMMENDED) if (model / RECOMMENDED).is_file() else None
     rows, expected = golden.rows, golden.predictions
     independent = find_served_task(contract).handler.independent
     if launcher.process.poll() is not None:  # it ended with a kernel that was resumed from a snapshot
@@ -91,14 +95,16 @@ def verify_bento(bundle: Bundle, built: BuiltBento, launcher: Launcher, golden: 
             start = time.perf_counter()
             alone += request_predictions(server, [row])
             milliseconds.append(1000 * (time.perf_counter() - start))
+        items = request_predictions(server, recommended.rows, RECOMMEND_ROUTE) if recommended is not None else []
         status, _, _ = send_request(server.host, server.port, "GET", "/readyz")
     finally:
         server.stop(patience=0.0)  # it has nothing to finish, and its temporary files are removed with the folder
         if launcher.own is not None:
             shutil.rmtree(launcher.own, ignore_errors=True)
-    predictions = {TOGETHER: together} | ({ALONE: alone} if independent else {})
-    for batching, returned in predictions.items():
-        difference = find_difference(returned, expected)
+    compared = {TOGETHER: (together, expected)} | ({ALONE: (alone, expected)} if independent else {})
+    compared |= {} if recommended is None else {RECOMMENDATIONS: (items, recommended.predictions)}
+    for batching, (returned, wanted) in compared.items():
+        difference = find_difference(returned, wanted)
         if difference is not None:
             raise ServingError(
                 f"The bento {built.tag} and the notebook differ ({batching}): {difference}. "
@@ -111,8 +117,8 @@ def verify_bento(bundle: Bundle, built: BuiltBento, launcher: Launcher, golden: 
         bento=built.tag,
         model=built.model_tag,
         rows=len(rows),
-        requests=len(alone) + len(batches),
-        batching=tuple(predictions),
+        requests=len(alone) + len(batches) + (recommended is not None),
+        batching=tuple(compared),
         identical=True,
         service=digest_tree(bundle.folder),
         digests=VerifiedDigests(rows=digest_value(rows), predictions=digest_value(expected), model=digest_tree(model)),
@@ -128,13 +134,13 @@ def read_versions(requirements: Path) -> dict[str, str]:
     return versions | imported_versions(requirements.read_text("utf-8"))
 
 
-def request_predictions(server: Server, rows: Sequence[JsonObject]) -> list[Json]:
+def request_predictions(server: Server, rows: Sequence[JsonObject], route: str = ROUTE) -> list[Json]:
     """Return the service's predictions for rows. Raises `ServingError` when it refuses them."""
-    status, body, _ = send_request(server.host, server.port, "POST", "/predict", rows)
+    status, body, _ = send_request(server.host, server.port, "POST", route, rows)
     if status != 200:
         text = body.decode("utf-8", "replace")[:500]
-        raise ServingError(f"/predict returned {status}, expected 200: {text}")
+        raise ServingError(f"{route} returned {status}, expected 200: {text}")
     predictions = json.loads(body)
     if not isinstance(predictions, list):
-        raise ServingError(f"/predict returned {str(predictions)[:200]}, expected a list of predictions.")
+        raise ServingError(f"{route} returned {str(predictions)[:200]}, expected a list of predictions.")
     return predictions

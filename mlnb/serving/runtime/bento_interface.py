@@ -21,10 +21,21 @@ from mlnb.methods.tables.columns import Schema
 from mlnb.serving.runtime import supervisor
 from mlnb.serving.runtime.access import PROBES, AccessControl, bound_host, check_exposure
 from mlnb.serving.runtime.bentoml_imports import import_proxy_late
-from mlnb.serving.runtime.http_messages import ROUTE, DirectReply, Headers, Receive, Reply, Scope, Send, discard_body
+from mlnb.serving.runtime.http_messages import (
+    RECOMMEND_ROUTE,
+    ROUTE,
+    DirectReply,
+    Headers,
+    Receive,
+    Reply,
+    Scope,
+    Send,
+    discard_body,
+)
 from mlnb.serving.runtime.http_server import install
 from mlnb.serving.runtime.model_catalog import CATALOG, read_catalog
 from mlnb.serving.runtime.model_parts import read_example, read_json, read_record
+from mlnb.serving.runtime.recommendation_schemas import add_recommendations
 from mlnb.serving.runtime.request_bodies import MAX_BYTES
 from mlnb.serving.runtime.response_schemas import describe_responses, describe_rows, describe_service
 from mlnb.serving.runtime.row_protection import RowProtection
@@ -86,7 +97,11 @@ class PredictionService(bentoml.Service):  # type: ignore[misc]
     @property
     def openapi_spec(self) -> Any:
         """BentoML's description, with the errors, other bodies, headers and keys that it does not know."""
-        return OpenApiDocument(describe_service(super().openapi_spec.asdict(), ROUTE))
+        document = describe_service(super().openapi_spec.asdict(), ROUTE)
+        recommender = self.instance.endpoint.recommender if self.instance is not None else None
+        return OpenApiDocument(
+            document if recommender is None else add_recommendations(document, RECOMMEND_ROUTE, recommender)
+        )
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""POST /predict as an ASGI application: one function call from a request's bytes to those of its response.
+"""POST /predict and POST /recommend as an ASGI application: one function call from a request to its response.
 
 Small requests are handled in the event loop; large ones in a thread, so that no other request waits for them.
 """
@@ -14,9 +14,11 @@ from time import monotonic, perf_counter
 from mlnb.errors import EmbeddingError
 from mlnb.methods.contracts.responses import Response
 from mlnb.methods.encoding.encoder_interface import UnusableValue
+from mlnb.methods.recommendation.recommenders import RecommenderMetadata
 from mlnb.serving.runtime.endpoint_resources import EndpointResources
 from mlnb.serving.runtime.http_messages import (
     JSON,
+    RECOMMEND_ROUTE,
     ROUTE,
     ClientGone,
     DirectReply,
@@ -26,6 +28,7 @@ from mlnb.serving.runtime.http_messages import (
     RequestOptions,
     Scope,
     Send,
+    discard_body,
     read_body,
     read_options,
     refuse,
@@ -38,7 +41,7 @@ from mlnb.serving.runtime.model_reloader import LoadedModel, ModelReloader
 from mlnb.serving.runtime.prediction_log import PredictionLog
 from mlnb.serving.runtime.prometheus_metrics import count_classes
 from mlnb.serving.runtime.request_bodies import BadRequest, Body, refuse_value, too_large
-from mlnb.serving.runtime.response_bodies import encode_responses, to_values
+from mlnb.serving.runtime.response_bodies import encode_recommendations, encode_responses, to_values
 from mlnb.serving.runtime.sliced_requests import Outcome, SlicedRequest, encode_rows
 from mlnb.serving.runtime.structured_logs import log_event
 from mlnb.serving.runtime.table_decoder import MAX_TABLE_ROWS
@@ -92,15 +95,22 @@ class Endpoint:
         headers = dict(scope["headers"])
         request_id = self.resources.request_id(headers)
         try:
-            reply = await self._handle(scope, headers, receive, request_id.decode())
+            handle = self._recommend if scope["path"].endswith(RECOMMEND_ROUTE) else self._handle
+            reply = await handle(scope, headers, receive, request_id.decode())
         except ClientGone:
             return
         await self.resources.send(reply, request_id, start, send)
 
+    @property
+    def recommender(self) -> RecommenderMetadata | None:
+        """What the current model recommends from; None where it is of no interaction log."""
+        handler = self.reloader.current.predictor.recommendations
+        return handler.recommender.metadata if handler is not None else None
+
     @staticmethod
     def handles(path: str) -> bool:
         """Return whether requests for a path are the endpoint's."""
-        return path == ROUTE
+        return path in (ROUTE, RECOMMEND_ROUTE)
 
     @staticmethod
     def describe(path: str) -> Reply | None:
@@ -236,6 +246,38 @@ class Endpoint:
             if self.is_small(body, options):
                 return self.respond(body, options)
             return await self.resources.respond_in_thread(partial(self.respond, body, options), version)
+        except BadRequest as error:
+            return reply_to(error, version)
+        finally:
+            reservation.close()
+
+    def recommend(self, body: Body, deadline: float = math.inf) -> Reply:
+        """Return the reply to a body with users: the items for each; `deadline` is not needed for so few."""
+        model = self.reloader.current
+        try:
+            handler = model.predictor.recommendations
+            if handler is None:
+                return refuse(404, "a model of no interaction log", f"POST {ROUTE}", model.version)
+            recommended = handler.respond(read_rows(body))
+            return Reply(200, encode_recommendations(recommended), model.version)
+        except BadRequest as error:
+            return reply_to(error, model.version)
+        except Exception as error:  # noqa: BLE001 -- a fault of the service: the log has the cause
+            log_event("request failed", logging.ERROR, error, hidden=True, model_version=model.version)
+            return refuse(500, "a fault of the service; its log has the cause", "recommendations", model.version)
+
+    async def _recommend(self, scope: Scope, headers: Headers, receive: Receive, request_id: str) -> Reply:
+        version = self.reloader.current.version
+        if refused := await self.resources.refuse_early(scope, headers, receive, version):
+            return refused
+        reservation = Reservation(self.resources.budget)
+        try:
+            options = read_options(scope.get("query_string", b""), headers, request_id)
+            if options.kind != JSON:
+                await discard_body(receive)
+                return refuse(415, f"a body of type {options.kind!r}", "JSON", version)
+            body = await read_body(headers, receive, reservation)
+            return await self.resources.respond_in_thread(partial(self.recommend, body), version)
         except BadRequest as error:
             return reply_to(error, version)
         finally:

@@ -19,6 +19,7 @@ Headers = dict[bytes, bytes]  # names in lower case
 DirectReply = tuple[int, list[tuple[bytes, bytes]], bytes]  # status, headers and body of a response
 
 ROUTE = "/predict"  # of requests for predictions
+RECOMMEND_ROUTE = "/recommend"  # of requests for recommendations, where the model is of an interaction log
 MODELS_ROUTE = "/models"  # of a service of several models: their list; below it the routes of each
 JSON = "application/json"
 KINDS = (JSON, ARROW, PARQUET, "", "text/plain", "application/x-www-form-urlencoded")  # the last is curl's default

@@ -5,12 +5,15 @@ from collections.abc import Mapping
 
 from mlnb.codec import Json, JsonObject
 from mlnb.methods.contracts.problems import ProblemContract
+from mlnb.methods.recommendation.recommenders import METADATA, RecommenderMetadata
 from mlnb.methods.tables.columns import Schema
-from mlnb.serving.runtime.http_messages import MODELS_ROUTE, ROUTE, Reply, refuse
+from mlnb.serving.runtime.http_messages import MODELS_ROUTE, RECOMMEND_ROUTE, ROUTE, Reply, refuse
 from mlnb.serving.runtime.model_catalog import ModelCatalog, list_names
 from mlnb.serving.runtime.model_parts import read_example, read_json, read_record
 from mlnb.serving.runtime.model_pool import ModelSlot
 from mlnb.serving.runtime.model_reloader import find_model
+from mlnb.serving.runtime.recommendation_handler import FOLDER
+from mlnb.serving.runtime.recommendation_schemas import add_recommendations
 from mlnb.serving.runtime.response_schemas import describe_model_service, describe_responses, describe_rows
 from mlnb.serving.runtime.served_tasks import find_served_task
 
@@ -62,7 +65,13 @@ def describe_slot(slot: ModelSlot, route: str, as_document: bool = False) -> Jso
     rows = describe_rows(find_served_task(contract).columns(schema, contract), example.rows)
     responses = describe_responses(contract, example.predictions)
     if as_document:
-        return describe_model_service(slot.model.name, route, rows, responses)
+        document = describe_model_service(slot.model.name, route, rows, responses)
+        path = folder / FOLDER / METADATA
+        if not path.is_file():
+            return document
+        recommend = f"{route.removesuffix(ROUTE)}{RECOMMEND_ROUTE}"
+        added: JsonObject = add_recommendations(document, recommend, read_record(RecommenderMetadata, path))
+        return added
     version = (folder / "version.txt").read_text("utf-8").strip()
     described: JsonObject = {"version": version, "task": str(contract.task), "target": contract.target, "route": route}
     return {**_summarize(slot), **described, "rows": rows, "responses": responses}

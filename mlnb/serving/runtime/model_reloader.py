@@ -125,6 +125,8 @@ def check_successor(old: Predictor, new: Predictor) -> None:
         result, expected = (str(getattr(model.parts.contract, name)) for model in (new, old))
         if result != expected:
             raise ValueError(f"found {name} {result!r}, expected {expected!r} as in the model in use")
+    if old.recommendations is not None and new.recommendations is None:
+        raise ValueError("found a model of no interaction log, expected one that recommends items as the model in use")
     problems = check_rows(old.golden.rows, new.parts.schema)
     if problems:
         problem = problems[0]

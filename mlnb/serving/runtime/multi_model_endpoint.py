@@ -1,7 +1,7 @@
 """Predictions of many models in one service: requests name a model in their path, or its segment in each row.
 
-`POST /models/NAME/predict` is handled by the endpoint of that model, as in a service of this model alone. The rows of
-`POST /predict` are split by the column of the segments, and their responses joined in the order of the rows.
+`POST /models/NAME/predict` (or `recommend`) is handled by the endpoint of that model, as in a service of it alone. The
+rows of `POST /predict` are split by the column of the segments, and their responses joined in the order of the rows.
 """
 
 import asyncio
@@ -14,12 +14,14 @@ from time import monotonic, perf_counter
 
 from mlnb.codec import replace
 from mlnb.methods.encoding.encoder_interface import UnusableValue
+from mlnb.methods.recommendation.recommenders import RecommenderMetadata
 from mlnb.methods.tasks.task_traits import traits_of
 from mlnb.serving.runtime.endpoint import DEFAULTS, URL, Endpoint
 from mlnb.serving.runtime.endpoint_resources import SECONDS, EndpointResources
 from mlnb.serving.runtime.http_messages import (
     JSON,
     MODELS_ROUTE,
+    RECOMMEND_ROUTE,
     ROUTE,
     ClientGone,
     DirectReply,
@@ -70,17 +72,22 @@ class MultiModelEndpoint:
         self.reads_segment: dict[str, tuple[LoadedModel, bool]] = {}  # whether the column of segments is one of a model
         self.pool.start(self._update_routes)
 
+    @property
+    def recommender(self) -> RecommenderMetadata | None:
+        """There is no path of recommendations that is not below that of a model."""
+        return None
+
     @staticmethod
     def handles(path: str) -> bool:
         """Return whether requests for a path are predictions."""
-        return path == ROUTE or (path.startswith(f"{MODELS_ROUTE}/") and path.endswith(ROUTE))
+        return path == ROUTE or (path.startswith(f"{MODELS_ROUTE}/") and path.endswith((ROUTE, RECOMMEND_ROUTE)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request for predictions."""
         start = perf_counter()
         headers = dict(scope["headers"])
         request_id = self.resources.request_id(headers)
-        slot = self.routes.get(scope["path"].encode())
+        slot = self.routes.get(_name_of(scope["path"], ROUTE).encode())
         try:
             reply = await self._refuse_early(scope, headers, receive, slot)
             if reply is None and slot is not None:
@@ -155,7 +162,7 @@ class MultiModelEndpoint:
             return refused
         if slot is None and scope["path"] != ROUTE:
             await discard_body(receive)
-            return unknown_model(scope["path"].removeprefix(f"{MODELS_ROUTE}/").removesuffix(ROUTE), self.pool.slots)
+            return unknown_model(_name_of(scope["path"]).removeprefix(f"{MODELS_ROUTE}/"), self.pool.slots)
         return None
 
     async def _load(self, slot: ModelSlot, receive: Receive) -> Endpoint | Reply:
@@ -283,3 +290,8 @@ class MultiModelEndpoint:
         except (BadRows, UnusableValue):
             return False
         return True
+
+
+def _name_of(path: str, route: str = "") -> str:
+    """Return the path of a model with another route, or without one."""
+    return path.removesuffix(ROUTE).removesuffix(RECOMMEND_ROUTE) + route

@@ -11,6 +11,7 @@ from mlnb.methods.contracts.responses import Explanation, Golden, Response, to_w
 from mlnb.methods.encoding.encoder_interface import UnusableValue
 from mlnb.serving.runtime.model_parts import ModelParts, Row, read_record
 from mlnb.serving.runtime.parity import Difference, find_difference
+from mlnb.serving.runtime.recommendation_handler import RecommendationHandler
 from mlnb.serving.runtime.request_handler import RequestHandler
 from mlnb.serving.runtime.row_protection import RowProtection
 from mlnb.serving.runtime.served_tasks import make_handler
@@ -26,12 +27,14 @@ class Predictor:
         handler: what responds to rows.
         golden: held-out rows and the notebook's predictions for them.
         protection: what becomes of personal data in requests.
+        recommendations: recommends items to users; None where the model is of no interaction log.
     """
 
     parts: ModelParts
     handler: RequestHandler
     golden: Golden
     protection: RowProtection
+    recommendations: RecommendationHandler | None = None
 
     @classmethod
     def load(cls, folder: Path) -> "Predictor":
@@ -43,7 +46,9 @@ class Predictor:
         """
         parts = ModelParts.load(folder)
         golden = read_record(Golden, folder / "golden.json")
-        return cls(parts, make_handler(parts), golden, RowProtection(parts.schema))
+        handler = make_handler(parts)
+        recommendations = RecommendationHandler.load(folder, handler)
+        return cls(parts, handler, golden, RowProtection(parts.schema), recommendations)
 
     def respond(self, rows: list[Row]) -> Sequence[Response]:
         """Return the responses to a request's rows. Raises `BadRows` when one does not fit the schema."""
@@ -60,7 +65,10 @@ class Predictor:
     def replay(self) -> Difference | None:
         """Return the first difference to the notebook's predictions for the golden rows; None when identical."""
         try:
-            return find_difference(self.predict([*self.golden.rows]), self.golden.predictions)
+            difference = find_difference(self.predict([*self.golden.rows]), self.golden.predictions)
+            if difference is None and self.recommendations is not None:
+                difference = self.recommendations.replay()
+            return difference
         except EmbeddingError as error:
             log_event("golden rows cannot be embedded", logging.ERROR, error)
             return Difference(0, "", str(error), "an embedding of each text")

@@ -8,6 +8,7 @@ import msgspec
 
 from mlnb.codec import Json
 from mlnb.methods.contracts.responses import Explanation, ForecastResponse, Response, to_wire
+from mlnb.methods.recommendation.recommenders import Recommendations
 from mlnb.serving.runtime.table_decoder import DecodedTable
 
 _encode_records = msgspec.json.Encoder().encode
@@ -34,6 +35,11 @@ def encode_responses(responses: Sequence[Response], explanations: Sequence[Expla
         if b"null" not in body:  # what msgspec writes for NaN and infinity
             return body
     return _encode_values(to_values(responses, explanations)).encode()
+
+
+def encode_recommendations(recommended: Sequence[Recommendations]) -> bytes:
+    """Return recommendations as JSON text."""
+    return _encode_records(recommended)
 
 
 class ResponseWriter(Protocol):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from custom_metrics import CODE, FILE
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from mlnb.codec import decode, encode
 from mlnb.engine.project import Project
-from mlnb.errors import MetricError, ParameterError
+from mlnb.errors import DataError, MetricError, ParameterError
 from mlnb.methods.contracts.problems import MetricCode, ProblemContract
 from mlnb.methods.decisions.decision_thresholds import learn_threshold
 from mlnb.methods.evaluation.test_evaluation import evaluate, make_gate
@@ -22,6 +23,7 @@ from mlnb.methods.models.search_spaces import default_params
 from mlnb.methods.operations.labeled_feedback import Evidence
 from mlnb.methods.operations.monitoring_verdict import score_evidence
 from mlnb.methods.problem.problem_contract import state
+from mlnb.methods.problem.task_contracts import complete_anomaly, complete_ranking
 from mlnb.methods.tasks.task_traits import Task
 from mlnb.methods.training_data.cross_validation import Fold
 from mlnb.methods.tuning.hyperparameter_search import tune
@@ -31,6 +33,24 @@ from mlnb.registry.version_comparison import EvaluatedModel, _difference
 
 PROFIT = MetricCode(name="profit", file=FILE, code=CODE)
 NAN = MetricCode(name="profit", file=FILE, code=CODE.replace("np.average(gain, weights=weights)", "np.nan"))
+
+
+class FirstIsRelevant(CustomMetric):
+    name, tasks, direction, needs, low, high = "first_is_relevant", ("ranking",), "maximize", "value", 0.0, 1.0
+
+    def score(self, y: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> float:
+        return float(np.mean(y[prediction == prediction.max()] > 0))
+
+
+class NanOfOne(FirstIsRelevant):
+    name = "nan_of_one"
+
+    def score(self, y: np.ndarray, prediction: np.ndarray, weights: np.ndarray) -> float:
+        return float("nan") if len(y) == 1 else 1.0
+
+
+class AlertsPerAnomaly(FirstIsRelevant):
+    name, tasks = "top_is_anomaly", ("anomaly",)
 
 
 @pytest.fixture(autouse=True)
@@ -84,6 +104,42 @@ def test_it_is_optimized_and_a_bad_score_ends_the_search_with_its_name() -> None
     use_metrics([NAN])
     with pytest.raises(MetricError, match=r"nbs/metrics/profit.ipynb: metric 'profit': score returned nan for 40 rows"):
         run_trial(TrialProposal("linear", default_params("linear"), "none"), folds, Objective("binary", 2, "profit"))
+
+
+def test_a_metric_of_rankings_is_optimized_and_has_an_interval_over_queries() -> None:
+    declared = declare_metric(FirstIsRelevant)
+    register_metrics([declared])
+    random = np.random.default_rng(0)
+    queries, X = np.repeat(np.arange(30), 6), random.normal(size=(180, 2))
+    y = (X[:, 0] > 0.3).astype(float)
+    table = pd.DataFrame({"q": queries.astype(str), "y": y})
+    contract = complete_ranking(state("y", "ranking", "first_is_relevant", details={"query": "q"}), table, "y")
+    assert contract.metric == "first_is_relevant" and contract.direction == "maximize"
+    train, test = queries < 20, queries >= 20
+    fold = Fold(X[train], y[train], X[test], y[test], groups=queries[train], valid_groups=queries[test])
+    result = tune([fold], "ranking", "first_is_relevant", 0, families=["linear"], trials=1, ensemble=False, workers=1)
+    assert result.best.metric == "first_is_relevant" and result.best.score > 0.9
+    predictions = {"model": random.random(180) + X[:, 0], "dummy": random.random(180)}
+    deciding = evaluate(y, predictions, "ranking", "first_is_relevant", resamples=60, groups=queries).deciding
+    assert deciding.low < deciding.value < 1.0 and deciding.value > score("first_is_relevant", y, -X[:, 0], queries)
+    with pytest.raises(ValueError, match="found no query for each of the 180 rows"):
+        score("first_is_relevant", y, X[:, 0])
+    register_metrics([declare_metric(NanOfOne)])
+    with pytest.raises(MetricError, match="score returned nan for 1 rows"):
+        score("nan_of_one", np.ones(1), np.zeros(1), np.zeros(1))
+
+
+def test_a_metric_of_anomalies_judges_the_labeled_rows() -> None:
+    register_metrics([declare_metric(AlertsPerAnomaly)])
+    y, scores = np.array([1.0, 0.0, np.nan, 1.0]), np.array([0.9, 0.1, 0.8, 0.2])
+    assert score("top_is_anomaly", y, scores) == 1.0 and score("top_is_anomaly", y, -scores) == 0.0
+    table = pd.DataFrame({"x": np.arange(40.0), "bad": ["yes", "no", "no", "no"] * 10})
+    stated = state("bad", "anomaly", "top_is_anomaly")
+    assert complete_anomaly(stated, table, "bad").metric == "top_is_anomaly"
+    with pytest.raises(DataError, match="needs labels"):
+        complete_anomaly(state(task="anomaly", metric="top_is_anomaly"), table)
+    with pytest.raises(MetricError, match="a separate class for anomaly"):
+        declare_metric(type("Both", (AlertsPerAnomaly,), {"tasks": ("regression", "anomaly")}))
 
 
 def test_monitoring_measures_it_on_decided_labels() -> None:

@@ -26,8 +26,9 @@ given = Path(stage.resolve(folder))
 for name in names:
     stage.save(name, json.loads((given / f"{{name}}.json").read_text()))
 stage.save("model", given / "model")
+stage.save("recommender", None)
 stage.close()"""
-WRITES = dict.fromkeys(["contract", "schema", "encoder", "golden", "gate", "model"], "as it was given")
+WRITES = dict.fromkeys(["contract", "schema", "encoder", "golden", "gate", "model", "recommender"], "as it was given")
 GATE = Gate.of([GateLine(check="roc_auc", found="0.9", required="0.8", passed=True)])
 FAILED = Gate.of([GateLine(check="roc_auc", found="0.7", required="0.8", passed=False)])
 

@@ -1,0 +1,1 @@
+"""Recommendation: interaction logs, item neighbors, factor models, candidates, and recommenders."""
