@@ -155,6 +155,10 @@ TOGETHER = {
         "an approval is tested from the key of the approver to its verification",
         "governance/approval_verification registry/required_signer registry/version_requirements",
     ),
+    "serving/runtime/test_recommendation_handler.py": (
+        "recommendations are tested through their endpoint",
+        "serving/runtime/recommendation_endpoint",
+    ),
     "serving/attacks/test_json_attacks.py": (
         "slices matter for requests that are large",
         "serving/runtime/sliced_requests",

@@ -15,14 +15,12 @@ from mlnb.engine.project import Project, builtin_folder
 from mlnb.errors import ServingError
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden
-from mlnb.methods.encoding.custom_encoders import EncoderCode
 from mlnb.methods.encoding.embedding_sources import FOLDER, EmbeddingSource, load_embedder
 from mlnb.methods.encoding.table_encoder import EncoderOptions, read_options
-from mlnb.methods.models.custom_families import CODE_FILE
 from mlnb.methods.tables.columns import Schema, to_arrays
 from mlnb.methods.tables.pseudonyms import Protection
 from mlnb.serving.packaging.bundle_readme import make_readme
-from mlnb.serving.packaging.imported_modules import follow_code, follow_imports
+from mlnb.serving.packaging.imported_modules import copy_modules, follow_imports
 from mlnb.serving.packaging.library_requirements import BASE, pin, required_libraries, system_packages
 from mlnb.serving.packaging.model_names import default_name, segment_model, tag_name
 from mlnb.serving.runtime.http_messages import MODELS_ROUTE, ROUTE
@@ -216,29 +214,6 @@ def make_bundle(
     readme = make_readme(name, contract, example, hidden, curl(example), inside / RECOMMENDER)
     (folder / "README.md").write_text(readme, "utf-8")
     return Bundle.read(folder)
-
-
-def copy_modules(
-    folder: Path, service: Path, models: Iterable[Path], encoders: Iterable[EncoderCode], project: Path | None
-) -> None:
-    """Copy the modules of mlnb and of the project that a service imports.
-
-    Args:
-        folder: of the bundle.
-        service: folder with service.py.
-        models: folders of fitted models; custom families in them may import modules.
-        encoders: custom encoders, which may import modules.
-        project: folder whose modules the service may import.
-    """
-    modules = follow_imports(service / "service.py", project)
-    for model in models:
-        for code in sorted(model.rglob(CODE_FILE)):
-            modules |= follow_imports(code)
-    for custom in encoders:
-        modules |= follow_code(custom.code.encode())
-    for path, source in modules.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, folder / path)
 
 
 def digest_tree(folder: Path) -> str:

@@ -1,14 +1,40 @@
 """The modules that a service needs: found by following imports, so that no list has to be maintained."""
 
 import ast
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
 import mlnb
+from mlnb.methods.encoding.custom_encoders import EncoderCode
+from mlnb.methods.models.custom_families import CODE_FILE
 
 PACKAGE = "mlnb"
 HERE = Path(mlnb.__file__).parent.parent  # the folder that holds the package
+
+
+def copy_modules(
+    folder: Path, service: Path, models: Iterable[Path], encoders: Iterable[EncoderCode], project: Path | None
+) -> None:
+    """Copy the modules of mlnb and of the project that a service imports.
+
+    Args:
+        folder: of the bundle.
+        service: folder with service.py.
+        models: folders of fitted models; custom families in them may import modules.
+        encoders: custom encoders, which may import modules.
+        project: folder whose modules the service may import.
+    """
+    modules = follow_imports(service / "service.py", project)
+    for model in models:
+        for code in sorted(model.rglob(CODE_FILE)):
+            modules |= follow_imports(code)
+    for custom in encoders:
+        modules |= follow_code(custom.code.encode())
+    for path, source in modules.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, folder / path)
 
 
 def follow_imports(entry: Path, project: Path | None = None) -> dict[str, Path]:

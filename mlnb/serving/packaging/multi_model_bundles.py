@@ -17,12 +17,12 @@ from mlnb.serving.packaging.bundles import (
     BentoSource,
     Bundle,
     BundleManifest,
-    copy_modules,
     copy_tree,
     digest_tree,
     fill_settings,
     find_service,
 )
+from mlnb.serving.packaging.imported_modules import copy_modules
 from mlnb.serving.packaging.library_requirements import IMPORTED, NEEDED, imported_versions, system_packages
 from mlnb.serving.packaging.model_names import tag_name
 from mlnb.serving.runtime.model_catalog import CATALOG, ModelCatalog, ServedModel

@@ -28,7 +28,6 @@ from mlnb.serving.runtime.http_messages import (
     RequestOptions,
     Scope,
     Send,
-    discard_body,
     read_body,
     read_options,
     refuse,
@@ -40,8 +39,9 @@ from mlnb.serving.runtime.model_parts import Row
 from mlnb.serving.runtime.model_reloader import LoadedModel, ModelReloader
 from mlnb.serving.runtime.prediction_log import PredictionLog
 from mlnb.serving.runtime.prometheus_metrics import count_classes
+from mlnb.serving.runtime.recommendation_endpoint import RecommendationEndpoint
 from mlnb.serving.runtime.request_bodies import BadRequest, Body, refuse_value, too_large
-from mlnb.serving.runtime.response_bodies import encode_recommendations, encode_responses, to_values
+from mlnb.serving.runtime.response_bodies import encode_responses, to_values
 from mlnb.serving.runtime.sliced_requests import Outcome, SlicedRequest, encode_rows
 from mlnb.serving.runtime.structured_logs import log_event
 from mlnb.serving.runtime.table_decoder import MAX_TABLE_ROWS
@@ -76,6 +76,7 @@ class Endpoint:
         self.metrics = self.resources.metrics
         follow = Path(settings.follow) if settings.follow and not shared else None
         self.reloader = ModelReloader(folder, follow, self.metrics.switch_version, self.metrics.count_refused_model)
+        self.recommendations = RecommendationEndpoint(self.reloader, self.resources)
         self.log = shared[1] if shared else PredictionLog.from_settings(settings, self.metrics.count_logged)
         log_shadow = self._log_shadow if self.log and not shared else None
         self.router = (
@@ -95,7 +96,7 @@ class Endpoint:
         headers = dict(scope["headers"])
         request_id = self.resources.request_id(headers)
         try:
-            handle = self._recommend if scope["path"].endswith(RECOMMEND_ROUTE) else self._handle
+            handle = self.recommendations.handle if scope["path"].endswith(RECOMMEND_ROUTE) else self._handle
             reply = await handle(scope, headers, receive, request_id.decode())
         except ClientGone:
             return
@@ -104,8 +105,7 @@ class Endpoint:
     @property
     def recommender(self) -> RecommenderMetadata | None:
         """What the current model recommends from; None where it is of no interaction log."""
-        handler = self.reloader.current.predictor.recommendations
-        return handler.recommender.metadata if handler is not None else None
+        return self.recommendations.metadata
 
     @staticmethod
     def handles(path: str) -> bool:
@@ -246,38 +246,6 @@ class Endpoint:
             if self.is_small(body, options):
                 return self.respond(body, options)
             return await self.resources.respond_in_thread(partial(self.respond, body, options), version)
-        except BadRequest as error:
-            return reply_to(error, version)
-        finally:
-            reservation.close()
-
-    def recommend(self, body: Body, deadline: float = math.inf) -> Reply:
-        """Return the reply to a body with users: the items for each; `deadline` is not needed for so few."""
-        model = self.reloader.current
-        try:
-            handler = model.predictor.recommendations
-            if handler is None:
-                return refuse(404, "a model of no interaction log", f"POST {ROUTE}", model.version)
-            recommended = handler.respond(read_rows(body))
-            return Reply(200, encode_recommendations(recommended), model.version)
-        except BadRequest as error:
-            return reply_to(error, model.version)
-        except Exception as error:  # noqa: BLE001 -- a fault of the service: the log has the cause
-            log_event("request failed", logging.ERROR, error, hidden=True, model_version=model.version)
-            return refuse(500, "a fault of the service; its log has the cause", "recommendations", model.version)
-
-    async def _recommend(self, scope: Scope, headers: Headers, receive: Receive, request_id: str) -> Reply:
-        version = self.reloader.current.version
-        if refused := await self.resources.refuse_early(scope, headers, receive, version):
-            return refused
-        reservation = Reservation(self.resources.budget)
-        try:
-            options = read_options(scope.get("query_string", b""), headers, request_id)
-            if options.kind != JSON:
-                await discard_body(receive)
-                return refuse(415, f"a body of type {options.kind!r}", "JSON", version)
-            body = await read_body(headers, receive, reservation)
-            return await self.resources.respond_in_thread(partial(self.recommend, body), version)
         except BadRequest as error:
             return reply_to(error, version)
         finally:
