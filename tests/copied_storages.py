@@ -8,13 +8,13 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-MODULE = "mlnb.methods.tuning.studies"  # not imported here: it takes a second, and most files need no search
+MODULE = "mlnb.methods.tuning.hyperparameter_search"  # imported elsewhere: it takes a second, and few files need it
 
 
 def copy_new_storages(patch: pytest.MonkeyPatch, folder: Path) -> None:
@@ -24,27 +24,28 @@ def copy_new_storages(patch: pytest.MonkeyPatch, folder: Path) -> None:
         patch: Undoes it.
         folder: An empty folder, on the disk of the storages.
     """
-    studies = sys.modules.get(MODULE)
-    if studies is not None:
-        patch.setattr(studies, "leased_storage", copying(studies.leased_storage, folder))
+    search = sys.modules.get(MODULE)
+    if search is not None:
+        patch.setattr(search, "open_storage", copying(search.open_storage, folder))
 
 
-def copying(open_storage: Callable[[str], Any], folder: Path) -> Callable[[str], Any]:
+def copying(
+    open_storage: Callable[[str | None], AbstractContextManager[Any]], folder: Path
+) -> Callable[[str | None], AbstractContextManager[Any]]:
     """Return a function that opens a storage, and first copies an empty one where there is none.
 
     Args:
-        open_storage: `leased_storage`.
+        open_storage: Of `mlnb.methods.tuning.studies`.
         folder: Of the empty one.
     """
 
-    def copy_or_open(url: str) -> Any:
-        path = Path(url.removeprefix("sqlite:///"))
-        if url.startswith("sqlite:///") and path.parent.is_dir() and not path.exists():
+    def copy_or_open(url: str | None) -> AbstractContextManager[Any]:
+        path = Path((url or "").removeprefix("sqlite:///"))
+        if url is not None and url.startswith("sqlite:///") and path.parent.is_dir() and not path.exists():
             empty = folder / "empty.db"
             if not empty.exists():
-                created = open_storage(f"sqlite:///{folder}/new.db")
-                created.remove_session()
-                created.engine.dispose()
+                with open_storage(f"sqlite:///{folder}/new.db"):
+                    pass
                 (folder / "new.db").replace(empty)
             part = folder / f"{os.urandom(8).hex()}.db"
             shutil.copyfile(empty, part)

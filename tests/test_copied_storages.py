@@ -6,7 +6,6 @@ import pytest
 from copied_storages import copying
 
 from mlnb.methods.tuning import studies
-from mlnb.methods.tuning.trial_leases import leased_storage
 
 
 def dump(path: Path) -> list[str]:
@@ -14,12 +13,12 @@ def dump(path: Path) -> list[str]:
         return list(database.iterdump())
 
 
-def test_a_copied_storage_is_as_a_new_one(tmp_path, monkeypatch):
+def test_a_copied_storage_is_as_a_new_one(tmp_path):
     (tmp_path / "empty").mkdir()
-    for name, function in (("new.db", leased_storage), ("old.db", copying(leased_storage, tmp_path / "empty"))):
-        monkeypatch.setattr(studies, "leased_storage", function)
+    copied = copying(studies.open_storage, tmp_path / "empty")
+    for name, function in (("new.db", studies.open_storage), ("old.db", copied)):
         for _ in range(2):
-            with studies.open_storage(f"sqlite:///{tmp_path}/{name}"):
+            with function(f"sqlite:///{tmp_path}/{name}"):
                 pass
     assert dump(tmp_path / "old.db") == dump(tmp_path / "new.db") == dump(tmp_path / "empty" / "empty.db")
     assert [path.name for path in (tmp_path / "empty").iterdir()] == ["empty.db"]

@@ -18,7 +18,6 @@ from pandera.pandas import DataFrameSchema
 from ..codec import from_json, replace
 from ..column_files import IN_MEMORY, ColumnFiles
 from ..errors import DataError
-from ..methods.contracts.declarations import Declarations
 from ..methods.contracts.declarations import ColumnDeclaration, Declarations
 from ..methods.contracts.table_formats import ColumnFormat, Layout
 from ..methods.contracts.findings import Finding, count
@@ -111,22 +110,19 @@ def type_table(
 ) -> tuple[ProblemContract, Schema, pd.DataFrame, Findings]:
     """Contract, schema, typed rows that have a target, findings.
 
-        Args:
-            raw: n raw rows, as a DataFrame or a `ParquetTable`.
-            problem: from the stage problem.
-            provenance: from the stage ingest.
-            duplicates: keep or drop.
-            use_up: whether the raw table may be emptied on the way.
-            declarations: from the stage ingest.
-    raw = stage.open_table("raw")
-    log = read_interactions(raw, problem, provenance, declarations)
-    contract, schema, table, findings = type_table(
-        raw, problem, provenance, duplicates, True, declarations, files=stage.column_files, log=log
-    )
+    Args:
+        raw: n raw rows, as a DataFrame or a `ParquetTable`.
+        problem: from the stage problem.
+        provenance: from the stage ingest.
+        duplicates: keep or drop.
+        use_up: whether the raw table may be emptied on the way.
+        declarations: from the stage ingest.
+        files: for the columns of a table that does not fit in memory.
+        log: from `read_interactions`; None: it is read here, where the rows are a log.
 
-        Raises:
-            DataError: when there is no such target.
-            DeclarationError: the declarations contradict the problem.
+    Raises:
+        DataError: when there is no such target.
+        DeclarationError: the declarations contradict the problem.
     """
     problem = _settled_problem(raw, problem, declarations)
     strategy = problem_strategy(problem.task)
