@@ -124,12 +124,15 @@ class LocalExecutor:
 
     def interrupt(self) -> None:
         """End all running jobs; called again, do not wait until they have ended by themselves."""
-        if self._closed:
-            for worker in list(self._all):
+        workers, again = list(self._all), self._closed
+        self._closed = True
+        for worker in workers:  # all before the first ends, which takes its time: none must look as if it had died
+            worker.interrupted = True
+        if again:
+            for worker in workers:
                 worker.process.kill()
             return
-        self._closed = True
-        for worker in list(self._all):
+        for worker in workers:
             if worker.process.poll() is None:
                 worker.interrupt()
 

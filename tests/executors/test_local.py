@@ -13,6 +13,7 @@ from mlnb.codec import replace
 from mlnb.engine.stage_jobs import Job
 from mlnb.executors import local
 from mlnb.executors.local import LocalExecutor
+from mlnb.kernels.driver.worker_process import Worker
 from mlnb.kernels.protocol.jobs import JobResult
 
 
@@ -35,6 +36,23 @@ def test_a_worker_is_reused_and_closed(executor: LocalExecutor, tmp_path: Path) 
     executor.close()
     assert executor._all[0].process.poll() is not None
     assert executor.execute(job(tmp_path), lambda *where: None).state == "interrupted"
+
+
+def test_a_second_interruption_finds_every_worker_marked(executor: LocalExecutor, tmp_path: Path) -> None:
+    """The first is still ending the first worker then; a job that is killed must not look as if its kernel had died."""
+    executor.warm(2)
+    first, second = executor._all
+    states: list[bool] = []
+
+    def end_slowly() -> None:
+        executor.interrupt()
+        states.append(second.interrupted)
+        Worker.end(first)
+
+    first.end = end_slowly  # type: ignore[method-assign]
+    executor.interrupt()
+    assert states == [True] and second.process.wait(30) == -9
+    first.end = lambda: Worker.end(first)  # type: ignore[method-assign]
 
 
 class Flaky:
