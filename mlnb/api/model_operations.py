@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from mlnb.api.several_models import ModelFilter, ModelOutcome, ModelOutcomes, act_on, promote_version, select_models
+from mlnb.api.several_models import ModelFilter, ModelOutcome, ModelOutcomes, act_on, move_alias, select_models
 from mlnb.engine.project import Project
 from mlnb.engine.runs import open_run
 from mlnb.errors import ProjectError, UsageError
@@ -47,7 +47,7 @@ def promote(
     project, registry = _open(folder)
     if not _selects_several(version, all_models, name, segment):
         one = registry.find(version)
-        return ModelOutcomes([one], [promote_version(registry, one, alias, reason, force)])
+        return ModelOutcomes([one], [move_alias(registry, one, alias, reason, force)])
     models = select_models(registry, ModelFilter(name, segment), alias="")
     action = partial(_promote_newest, registry, alias, reason, force)
     return ModelOutcomes(models, [act_on(project, one, action, needs_run=False) for one in models])
@@ -87,7 +87,7 @@ def write_version_report(project: Project, version: ModelVersion) -> ModelOutcom
 
 
 def _promote_newest(registry: Registry, alias: str, reason: str, force: bool, version: ModelVersion) -> ModelOutcome:
-    return promote_version(registry, version, alias, reason, force, needed_change=False)
+    return move_alias(registry, version, alias, reason, force, needed_change=False)
 
 
 def _selects_several(version: str, all_models: bool, name: str, segment: str) -> bool:

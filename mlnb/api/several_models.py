@@ -155,7 +155,7 @@ def act_on(
         return ModelOutcome("failed", 1, repr(error))
 
 
-def promote_version(
+def move_alias(
     registry: Registry, version: ModelVersion, alias: str, reason: str, force: bool, needed_change: bool = True
 ) -> ModelOutcome:
     """Point an alias to a version.

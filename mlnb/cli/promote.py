@@ -3,7 +3,7 @@
 import argparse
 from functools import partial
 
-from mlnb.api.several_models import ModelOutcome, promote_version
+from mlnb.api.several_models import ModelOutcome, move_alias
 from mlnb.cli.all_models import FILTERS, add_filters, for_each_model, selected_models, selects_several
 from mlnb.engine.project import Project
 from mlnb.errors import UsageError
@@ -44,4 +44,4 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _promoted(registry: Registry, args: argparse.Namespace, version: ModelVersion) -> ModelOutcome:
-    return promote_version(registry, version, args.alias, args.reason, args.force, needed_change=False)
+    return move_alias(registry, version, args.alias, args.reason, args.force, needed_change=False)

@@ -14,8 +14,10 @@ from in_process import InProcess
 
 import mlnb
 import mlnb.api.project_runs
+from mlnb.api.segment_runs import SegmentRuns
 from mlnb.errors import CellFailed, GateFailed, ParameterError, ServingError, StageError, UnknownRun, UsageError
 from mlnb.executors import local
+from mlnb.tracking.segment_results import SegmentResult, SegmentState
 
 
 @pytest.fixture(scope="module")
@@ -172,10 +174,19 @@ def test_the_examples_of_the_guide_work(example, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     toys.mlnb(tmp_path, "models")
     toys.mlnb(tmp_path, "promote", "1", "--reason", "the first")
-    monkeypatch.setattr(mlnb.api.project_runs, "run", lambda **arguments: mlnb.latest())  # it has run before
+
+    def run(**arguments):
+        """It has run before, and the segment's run, too."""
+        if "each" not in arguments:
+            return mlnb.latest()
+        return SegmentRuns(
+            project, [SegmentResult(segment="Berlin", state=SegmentState.REUSED, run=RUN)], mlnb.latest()
+        )
+
+    monkeypatch.setattr(mlnb.api.project_runs, "run", run)
     guide = nbformat.read(Path(__file__).parents[2] / "nbs" / "guides" / "python_api.ipynb", 4)
     blocks = re.findall(r"```python\n(.*?)```", "\n".join(cell.source for cell in guide.cells), re.DOTALL)
     scope = {"mlnb": mlnb, "frame": pd.DataFrame(mlnb.latest().artifact("golden")["rows"])}
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     exec("\n".join(blocks), scope)
     assert len(scope["frame"]) == len(scope["model"].predict(scope["frame"]))

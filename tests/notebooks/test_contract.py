@@ -83,7 +83,7 @@ def test_stage_imports_only_what_it_may(path: Path) -> None:
     stage = read_notebook(path)
     for cell in stage.cells:
         names = {name for name in imported_names(ast.parse(cell.source)) if name.partition(".")[0] == "mlnb"}
-        allowed = ("mlnb.methods", "mlnb.stages", "mlnb.errors", "mlnb.codec")
+        allowed = ("mlnb.methods", "mlnb.stages", "mlnb.errors", "mlnb.codec", "mlnb.column_files")
         if cell.has("stage"):
             allowed = ("mlnb.methods", "mlnb.stages")
         if cell.has("stage"):
@@ -111,8 +111,11 @@ def test_method_does_not_import_the_engine(path: Path) -> None:
             if not name.startswith(
                 (
                     "mlnb.methods",
-                    "mlnb.errors",
+                    "mlnb.array_files",
                     "mlnb.codec",
+                    "mlnb.column_files",
+                    "mlnb.errors",
+                    "mlnb.leases",
                     "mlnb.decompression",
                     "mlnb.exported_code",
                     "mlnb.machine",
