@@ -5,10 +5,13 @@ import pandas as pd
 import pytest
 
 from mlnb.errors import DataError
+from mlnb.methods.contracts.declarations import ColumnDeclaration, Declarations
+from mlnb.methods.problem.problem_contract import state
 from mlnb.methods.recommendation.candidate_generation import collect, column_names, fit_recommender, make_candidates
 from mlnb.methods.recommendation.interaction_logs import read_log
 from mlnb.methods.recommendation.log_snapshots import FEATURES
 from mlnb.methods.recommendation.recommenders import RecommendationRequest, Recommender, to_response
+from mlnb.stages.validate import make_recommender, read_interactions, type_table
 
 
 def by_popularity(rows):
@@ -69,3 +72,18 @@ def test_an_interaction_at_the_cut_is_the_future():
     assert rows["user"].tolist() == []  # both have x, and y and z are not yet known
     with pytest.raises(DataError, match="expected a longer log"):
         make_candidates(log)
+
+
+def test_a_log_is_typed_as_candidates_and_saved_as_a_recommender(tmp_path):
+    users, films = [f"u{i % 20}" for i in range(400)], [(i * 7 + i // 20) % 30 for i in range(400)]
+    visits = pd.DataFrame({"who": users, "film": films})
+    requested = state(task="ranking", details={"query": "who", "item": "film"})
+    log = read_interactions(visits, requested, {})
+    ranked, columns, candidates, _ = type_table(visits, requested, {}, log=log)
+    assert (ranked.user, ranked.item) == ("who", "film") and columns.column("who").role == "identifier"
+    assert len(candidates) > 0
+    persons = Declarations(columns={"who": ColumnDeclaration(personal="keep", role=("group",))})
+    marked = type_table(visits, requested, {}, declarations=persons)[1].column("who")
+    assert marked.declared.personal == "keep" and not marked.has_role("group")  # the newest cut is held out, not users
+    saved = make_recommender(log, Declarations(), tmp_path / "recommender")
+    assert (saved / "users.npy").is_file()
