@@ -26,7 +26,9 @@ def _groups(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the order of descending scores, and the start of each group of equal scores."""
     order = np.argsort(-scores, kind="stable")
     ranked = scores[order]
-    return order, np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
+    new = np.ones(len(ranked), dtype=bool)
+    np.not_equal(ranked[1:], ranked[:-1], out=new[1:])
+    return order, np.flatnonzero(new)
 
 
 def _auc(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['GREEDY_STEPS', 'BOOTSTRAP_DRAWS', 'BAGGED_ROWS', 'SHRINKAGE_ROWS', 'STANDARD_ERRORS', 'SCORED_ROWS', 'LEAST_WEIGHT',
-           'MOST_MEMBERS', 'OutOfFold', 'blend', 'order_out_of_fold', 'PredictionStore', 'greedy_weights',
+           'MOST_MEMBERS', 'FoldRows', 'OutOfFold', 'blend', 'order_out_of_fold', 'PredictionStore', 'greedy_weights',
            'within_noise', 'choose_ensemble', 'candidates']
 
 # %% ../../../nbs/methods/tuning/ensembles.ipynb #c03
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +27,7 @@ STANDARD_ERRORS = 2.0  # a trial this much worse than the best is significantly 
 SCORED_ROWS = 2000  # rows of a fold that the selection scores
 LEAST_WEIGHT = 0.03  # smallest weight of a member
 MOST_MEMBERS = 8  # largest number of members
+FoldRows = tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]  # index, true value, query, weight
 
 # %% ../../../nbs/methods/tuning/ensembles.ipynb #c05
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class OutOfFold:
     groups: np.ndarray | None = None
     repeat: np.ndarray | None = None
     weights: np.ndarray | None = None
+    _parts: dict[tuple[int, int], FoldRows] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def other_folds(self, fold: int) -> list[int]:
         """Return the numbers of the other folds of the same repeat."""
@@ -64,13 +66,19 @@ class OutOfFold:
         """
         scores = []
         for fold in folds:
+            at, y, groups, weights = self._scored(fold, rows)
+            scores.append(score(self.metric, y, prediction[at], groups, weights))
+        present = [value for value in scores if not np.isnan(value)]
+        return METRICS[self.metric].sign * float(np.mean(present)) if present else -np.inf
+
+    def _scored(self, fold: int, rows: int) -> FoldRows:
+        """Return the rows of a fold that are scored, which a selection does thousands of times: they are kept."""
+        if (fold, rows) not in self._parts:
             at = np.flatnonzero(self.fold == fold)
             if rows and self.groups is None and len(at) > rows:
                 at = at[even_rows(len(at), rows)]
-            groups, weights = select_rows(self.groups, at), select_rows(self.weights, at)
-            scores.append(score(self.metric, self.y[at], prediction[at], groups, weights))
-        present = [value for value in scores if not np.isnan(value)]
-        return METRICS[self.metric].sign * float(np.mean(present)) if present else -np.inf
+            self._parts[fold, rows] = at, self.y[at], select_rows(self.groups, at), select_rows(self.weights, at)
+        return self._parts[fold, rows]
 
 
 def blend(predictions: Sequence[np.ndarray], weights: Sequence[float] | np.ndarray) -> np.ndarray:
