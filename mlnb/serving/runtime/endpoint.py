@@ -28,8 +28,6 @@ from mlnb.serving.runtime.http_messages import (
     RequestOptions,
     Scope,
     Send,
-    read_body,
-    read_options,
     refuse,
     reply_to,
 )
@@ -239,17 +237,13 @@ class Endpoint:
         version = self.reloader.current.version
         if refused := await self.resources.refuse_early(scope, headers, receive, version):
             return refused
-        reservation = Reservation(self.resources.budget)
-        try:
-            options = read_options(scope.get("query_string", b""), headers, request_id)
-            body = await read_body(headers, receive, reservation)
+
+        async def respond(body: Body, options: RequestOptions) -> Reply:
             if self.is_small(body, options):
                 return self.respond(body, options)
             return await self.resources.respond_in_thread(partial(self.respond, body, options), version)
-        except BadRequest as error:
-            return reply_to(error, version)
-        finally:
-            reservation.close()
+
+        return await self.resources.handle_body(scope, headers, receive, request_id, version, respond)
 
     def is_small(self, body: Body, options: RequestOptions) -> bool:
         """Return whether a JSON body holds so few rows that the event loop may wait for their predictions."""

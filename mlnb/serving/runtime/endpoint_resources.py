@@ -5,12 +5,13 @@ import itertools
 import logging
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 
 from mlnb.serving.runtime.access import AccessControl
 from mlnb.serving.runtime.http_messages import (
+    JSON,
     DirectReply,
     Headers,
     Receive,
@@ -19,13 +20,15 @@ from mlnb.serving.runtime.http_messages import (
     Scope,
     Send,
     discard_body,
+    read_body,
     read_options,
     refuse,
+    reply_to,
     response_head,
 )
-from mlnb.serving.runtime.memory_budget import MemoryBudget
+from mlnb.serving.runtime.memory_budget import MemoryBudget, Reservation
 from mlnb.serving.runtime.prometheus_metrics import service_metrics
-from mlnb.serving.runtime.request_bodies import BadRequest
+from mlnb.serving.runtime.request_bodies import BadRequest, Body
 from mlnb.serving.runtime.structured_logs import log_event
 from mlnb.serving.runtime.table_decoder import TableDecoder
 from mlnb.settings import ServiceSettings
@@ -88,6 +91,39 @@ class EndpointResources:
         if scope["method"] != "POST":
             return refuse(405, f"method {scope['method']}", "POST", version)
         return None
+
+    async def handle_body(
+        self,
+        scope: Scope,
+        headers: Headers,
+        receive: Receive,
+        request_id: str,
+        version: str,
+        respond: Callable[[Body, RequestOptions], Awaitable[Reply]],
+        only: str = "",
+    ) -> Reply:
+        """Return the reply to the body of a request, or the refusal of one that cannot be read.
+
+        Args:
+            scope: of the request.
+            headers: of the request.
+            receive: of the request.
+            request_id: of the request.
+            version: of the model, for a refusal.
+            respond: returns the reply to the body, whose memory is reserved until then.
+            only: what is expected where the body must be JSON; empty: other bodies are read, too.
+        """
+        reservation = Reservation(self.budget)
+        try:
+            options = read_options(scope.get("query_string", b""), headers, request_id)
+            if only and options.kind != JSON:
+                await discard_body(receive)
+                return refuse(415, f"a body of type {options.kind!r}", only, version)
+            return await respond(await read_body(headers, receive, reservation), options)
+        except BadRequest as error:
+            return reply_to(error, version)
+        finally:
+            reservation.close()
 
     def respond_directly(
         self, headers: Headers, respond: Callable[[RequestOptions], Reply | None]

@@ -32,8 +32,6 @@ from mlnb.serving.runtime.http_messages import (
     Scope,
     Send,
     discard_body,
-    read_body,
-    read_options,
     refuse,
     reply_to,
 )
@@ -187,21 +185,13 @@ class MultiModelEndpoint:
         return refuse(503, reason, "a prediction; try again later", "")
 
     async def _respond_by_segment(self, scope: Scope, headers: Headers, receive: Receive, request_id: str) -> Reply:
-        reservation = Reservation(self.resources.budget)
-        try:
-            options = read_options(scope.get("query_string", b""), headers, request_id)
-            if options.kind != JSON:
-                await discard_body(receive)
-                found, expected = f"a body of type {options.kind!r}", f"JSON, or {MODELS_ROUTE}/NAME{ROUTE} for tables"
-                return refuse(415, found, expected, "")
-            body = await read_body(headers, receive, reservation)
+        async def respond(body: Body, options: RequestOptions) -> Reply:
             if (reply := self._respond_at_once(body, options)) is not None:
                 return reply
             return await self.resources.respond_in_thread(partial(self.respond, body, options), "")
-        except BadRequest as error:
-            return reply_to(error, "")
-        finally:
-            reservation.close()
+
+        only = f"JSON, or {MODELS_ROUTE}/NAME{ROUTE} for tables"
+        return await self.resources.handle_body(scope, headers, receive, request_id, "", respond, only)
 
     def _respond_at_once(self, body: Body, options: RequestOptions) -> Reply | None:
         """Return the reply to a small body of rows with segments; None: it needs a thread."""

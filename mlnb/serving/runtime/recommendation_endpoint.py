@@ -7,20 +7,16 @@ from functools import partial
 from mlnb.methods.recommendation.recommenders import RecommenderMetadata
 from mlnb.serving.runtime.endpoint_resources import EndpointResources
 from mlnb.serving.runtime.http_messages import (
-    JSON,
     ROUTE,
     Headers,
     Receive,
     Reply,
+    RequestOptions,
     Scope,
-    discard_body,
-    read_body,
-    read_options,
     refuse,
     reply_to,
 )
 from mlnb.serving.runtime.json_rows import read_rows
-from mlnb.serving.runtime.memory_budget import Reservation
 from mlnb.serving.runtime.model_reloader import ModelReloader
 from mlnb.serving.runtime.request_bodies import BadRequest, Body
 from mlnb.serving.runtime.response_bodies import encode_recommendations
@@ -65,15 +61,8 @@ class RecommendationEndpoint:
         version = self.reloader.current.version
         if refused := await self.resources.refuse_early(scope, headers, receive, version):
             return refused
-        reservation = Reservation(self.resources.budget)
-        try:
-            options = read_options(scope.get("query_string", b""), headers, request_id)
-            if options.kind != JSON:
-                await discard_body(receive)
-                return refuse(415, f"a body of type {options.kind!r}", "JSON", version)
-            body = await read_body(headers, receive, reservation)
+
+        async def respond(body: Body, options: RequestOptions) -> Reply:
             return await self.resources.respond_in_thread(partial(self.respond, body), version)
-        except BadRequest as error:
-            return reply_to(error, version)
-        finally:
-            reservation.close()
+
+        return await self.resources.handle_body(scope, headers, receive, request_id, version, respond, only="JSON")
