@@ -17,15 +17,13 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import psutil
 import pyarrow as pa
 from peers import figures
+from peers.watched_runs import private_bytes, watch
 from pyarrow import parquet
 
 COLUMNS = 20
@@ -37,7 +35,6 @@ SETTINGS = {
     "tune.families": '["lightgbm"]',
     "metric": "roc_auc",
 }
-MARK = "MLNB_BENCHMARK"  # environment variable that identifies the processes of one side
 COMPARED = ("table", "training", "test", "encoder", "best", "model", "metrics")  # artifacts
 
 
@@ -80,59 +77,18 @@ def generate(path: Path, rows: int, categories: bool) -> None:
     writer.close()
 
 
-def running(project: Path) -> str:
-    """Return the stages of the newest run that are running."""
-    try:
-        record = json.loads(max(project.glob("runs/*/run.json")).read_text())
-    except ValueError:  # there is no run yet
-        return ""
-    return ", ".join(name for name, stage in record["stages"].items() if stage["state"] == "running")
-
-
-def private_bytes(process: psutil.Process) -> int:
-    """Return the memory of a process that the system cannot take back."""
-    lines = Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines()
-    return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith("Pss_Anon:"))
-
-
 def run(project: Path, source: Path, side: str, memory: float) -> Side:
     """Run the pipeline in a project with a setting of memory, and measure it."""
     command = [sys.executable, "-m", "mlnb.cli.main", "run", "--data", str(source), "--target", "churned"]
     command += ["--upto", "evaluate", "--no-report", "--tracker", "local"]
     for name, value in SETTINGS.items():
         command += ["-p", name, value]
-    environment = {**os.environ, MARK: side} | ({"MLNB_RUN_MEMORY": str(1024 * memory)} if memory else {})
-    highest, done = dict[str, int](), threading.Event()
-
-    def watch() -> None:
-        others = set[int]()
-        while not done.wait(0.5):
-            total, stages = 0, running(project)
-            for process in psutil.process_iter():
-                try:
-                    if process.pid in others:
-                        continue
-                    if process.environ().get(MARK) == side:
-                        total += private_bytes(process)
-                    elif time.time() - process.create_time() > 2:  # a younger one may not have its environment yet
-                        others.add(process.pid)
-                except (psutil.Error, OSError):
-                    continue
-            highest[stages] = max(highest.get(stages, 0), total)
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    begun = time.perf_counter()
-    result = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
-    seconds = time.perf_counter() - begun
-    done.set()
-    watcher.join()
-    if result.returncode:
-        sys.exit(f"{side} failed:\n{result.stdout[-3000:]}{result.stderr[-3000:]}")
+    environment = {"MLNB_RUN_MEMORY": str(1024 * memory)} if memory else {}
+    watched = watch(command, side, project, environment, private_bytes)
     record = json.loads(max(project.glob("runs/*/run.json")).read_text())["stages"]
     outputs = {name: out["digest"] for stage in record.values() for name, out in stage.get("outputs", {}).items()}
     spent = {name: stage["seconds"] for name, stage in record.items() if stage.get("seconds")}
-    return Side(seconds, spent, highest, outputs)
+    return Side(watched.seconds, spent, watched.memory, outputs)
 
 
 def show(name: str, side: Side) -> None:

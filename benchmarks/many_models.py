@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from million import measure
+from peers.watched_runs import PASSIVE, watch
 
 LIMIT = 15.0  # seconds for a model on two processors: forty in ten minutes
 PROCESSORS = 2
@@ -58,7 +58,7 @@ def run(folder: Path, models: int, rows: int, workers: int, options: list[str]) 
     project = folder / "project"
     command = [*MLNB, "run", "--data", str(folder / "stores.csv"), "--target", "churn", "--each", "store"]
     command += ["--workers", str(workers), "--most", str(models), *options]
-    measured, again = measure(command, "first", project), measure(command, "again", project)
+    measured, again = watch(command, "first", project, PASSIVE), watch(command, "again", project, PASSIVE)
     print(measured.output)
     stages: dict[str, list[float]] = collections.defaultdict(list)
     for path in project.glob("runs/*/run.json"):

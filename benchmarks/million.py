@@ -26,19 +26,13 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
-import time
-from collections import Counter
 from pathlib import Path
-from typing import NamedTuple
 
-import psutil
 from peers import figures
+from peers.watched_runs import PASSIVE, watch
 
 SETTINGS = {"split.folds": "2", "tune.trials": "1", "tune.families": '["lightgbm"]', "metric": "roc_auc"}
 SETTINGS |= {"split.test_share": "0.2"}  # of both sides: they fit as many rows
-PASSIVE = {"OMP_WAIT_POLICY": "passive"}  # of both sides: threads that wait for others must not count as work
-MARK = "MLNB_BENCHMARK"  # environment variable that identifies the processes of one side
 
 GENERATE = """
 import sys
@@ -97,72 +91,6 @@ print(json.dumps({"score": roc_auc_score(y[test], model.predict(table[test])), "
 """
 
 
-class Measured(NamedTuple):
-    """A command: its output and seconds, and by stage its processor seconds and highest memory in bytes."""
-
-    output: str
-    seconds: float
-    busy: dict[str, float]
-    memory: dict[str, int]
-
-    @property
-    def processor(self) -> float:
-        """Return the processor seconds of all stages, and of the processes around them."""
-        return sum(self.busy.values())
-
-    @property
-    def highest(self) -> int:
-        """Return the highest memory in bytes."""
-        return max(self.memory.values())
-
-
-def running(project: Path) -> str:
-    """Return the stages of the newest run that are running."""
-    try:
-        record = json.loads(max(project.glob("runs/*/run.json")).read_text())
-    except ValueError:  # there is no run yet
-        return ""
-    return ", ".join(name for name, stage in record["stages"].items() if stage["state"] == "running")
-
-
-def measure(command: list[str], side: str, cwd: Path) -> Measured:
-    """Run a command and measure it."""
-    memory, spent, busy, done = dict[str, int](), dict[int, float](), Counter[str](), threading.Event()
-
-    def watch() -> None:
-        others = set[int]()
-        while not done.wait(0.5):
-            total, stage = 0, running(cwd)
-            for process in psutil.process_iter():
-                try:
-                    if process.pid in others:
-                        continue
-                    if process.environ().get(MARK) != side:
-                        if (
-                            time.time() - process.create_time() > 2
-                        ):  # a younger one may not have its own environment yet
-                            others.add(process.pid)
-                    else:
-                        total += process.memory_full_info().pss
-                        times = process.cpu_times()
-                        busy[stage] += times.user + times.system - spent.get(process.pid, 0.0)
-                        spent[process.pid] = times.user + times.system
-                except psutil.Error:
-                    continue
-            memory[stage] = max(memory.get(stage, 0), total)
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    begun = time.perf_counter()
-    run = subprocess.run(command, cwd=cwd, env={**os.environ, **PASSIVE, MARK: side}, capture_output=True, text=True)
-    seconds = time.perf_counter() - begun
-    done.set()
-    watcher.join()
-    if run.returncode:
-        sys.exit(f"{side} failed:\n{run.stdout[-3000:]}{run.stderr[-3000:]}")
-    return Measured(run.stdout, seconds, dict(busy), memory)
-
-
 def compare(folder: Path, rows: int, form: str, alone: bool) -> list[figures.Figure]:
     """Generate the file, run both sides, or mlnb alone, print the ratios and return those of the table."""
     path, mlnb = folder / f"rows.{form}", str(Path(sys.executable).parent / "mlnb")
@@ -173,7 +101,7 @@ def compare(folder: Path, rows: int, form: str, alone: bool) -> list[figures.Fig
     command += ["--tracker", "local"]
     for name, value in SETTINGS.items():
         command += ["-p", name, value]
-    mlnb_side = measure(command, "stages", project)
+    mlnb_side = watch(command, "stages", project, PASSIVE)
     stages, busy, memory, used = mlnb_side.seconds, mlnb_side.processor, mlnb_side.memory, mlnb_side.highest
     record = json.loads(max(project.glob("runs/*/run.json")).read_text())
     best = artifact(project, "best")
@@ -186,7 +114,8 @@ def compare(folder: Path, rows: int, form: str, alone: bool) -> list[figures.Fig
     print("processor seconds: " + ", ".join(f"{name or 'none'} {spent:.1f}" for name, spent in mlnb_side.busy.items()))
     if alone:
         return []
-    by_hand = measure([sys.executable, "-c", BY_HAND, str(path), json.dumps(best["params"])], "hand", folder)
+    hand = [sys.executable, "-c", BY_HAND, str(path), json.dumps(best["params"])]
+    by_hand = watch(hand, "hand", folder, PASSIVE)
     metadata, hand, worked = json.loads(by_hand.output), by_hand.seconds, by_hand.processor
     print(f"{rows:,} rows, {form}, {path.stat().st_size / 2**20:.0f} MB; in memory {metadata['size'] / 2**20:.0f} MB")
     print(f"{'':12}{'seconds':>10}{'processor':>11}{'memory MB':>12}{'x data':>8}{'roc_auc':>9}")
