@@ -38,10 +38,6 @@ def run(
     report: bool = True,
     progress: bool = True,
     folder: Path | str | None = None,
-    each: None = None,
-    with_global: bool = False,
-    least_rows: int | None = None,
-    most: int = MOST,
 ) -> RecordedRun: ...
 
 
