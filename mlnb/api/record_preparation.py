@@ -17,17 +17,19 @@ class RecordPreparation:
         if isinstance(event, StageFinished | StageReused):
             notebook = event.run.notebook_file(event.stage)
             if notebook is not None:
-                self._pool.submit(_prepare, notebook)
+                self._pool.submit(_prepare, notebook, event.run.has("certificate"))
 
     def close(self) -> None:
         """Drop what is queued."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _prepare(notebook: Path) -> None:
-    """Import what writes the report and registers the model, and highlight the code of a notebook."""
-    import mlnb.registry.registry
-    import mlnb.reports.run_report  # noqa: F401 -- in this thread, as both take half a second
+def _prepare(notebook: Path, packaged: bool) -> None:
+    """Import what writes the report and registers the model of a packaged run, and highlight the code of a notebook."""
+    import mlnb.reports.run_report
     from mlnb.reports.notebook_pages import read_cells
+
+    if packaged:
+        import mlnb.registry.registry  # noqa: F401 -- as above
 
     read_cells(notebook)

@@ -42,7 +42,7 @@ class ImportCache:
     """What source files import, kept in a file: parsing the modules of mlnb takes a third of a second.
 
     An entry is valid until the file's size or time change. A wrong entry costs time only: a module that is not
-    preloaded is imported by the notebook.
+    preloaded is imported by the notebook. The caches of the engine are not used, as kernels import nothing of it.
 
     Args:
         path: the file; one that is missing or damaged is written anew.
