@@ -1,1 +1,1 @@
-"""Runs and models from Python, as `mlnb.run`, `mlnb.runs`, `mlnb.latest`, `mlnb.load_model` and `mlnb.promote`."""
+"""Runs and models from Python: `mlnb.run`, `runs`, `latest`, `load_model`, `promote` and `write_reports`."""

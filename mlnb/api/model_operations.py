@@ -42,14 +42,16 @@ def promote(
 
     Raises:
         GateFailed: the gate of the version failed or approvals are missing, without `force`.
-        UsageError: the version does not exist, no model is selected, or there is no reason.
+        UsageError: no version or model is selected, the version does not exist, or there is no reason.
     """
     project, registry = _open(folder)
     if not _selects_several(version, all_models, name, segment):
+        if not version:
+            raise UsageError("No version is named; expected one such as 'model:3', or all_models, name or segment.")
         one = registry.find(version)
         return ModelOutcomes([one], [move_alias(registry, one, alias, reason, force)])
     models = select_models(registry, ModelFilter(name, segment), alias="")
-    action = partial(_promote_newest, registry, alias, reason, force)
+    action = partial(move_alias, registry, alias=alias, reason=reason, force=force, needed_change=False)
     return ModelOutcomes(models, [act_on(project, one, action, needs_run=False) for one in models])
 
 
@@ -84,10 +86,6 @@ def write_version_report(project: Project, version: ModelVersion) -> ModelOutcom
     run = open_run(project, version.run)
     write_documents(run)
     return ModelOutcome("written", note=str(write_report(run)))
-
-
-def _promote_newest(registry: Registry, alias: str, reason: str, force: bool, version: ModelVersion) -> ModelOutcome:
-    return move_alias(registry, version, alias, reason, force, needed_change=False)
 
 
 def _selects_several(version: str, all_models: bool, name: str, segment: str) -> bool:

@@ -117,12 +117,7 @@ class PlanSource:
             url: URL of the remote store.
             folder: Where the project of a plan is written; None: in this user's cache.
             keys: File with the public keys, one of which must have signed a plan; None: any plan is run.
-
-        Raises:
-            UsageError: The file is missing, damaged, or has no key.
         """
-        if keys is not None:
-            required_keys(keys)
         self.url = url
         self._folder = folder
         self._keys = keys
@@ -138,6 +133,7 @@ class PlanSource:
         Raises:
             UnknownRun: There is no such plan.
             RemoteError: The remote store cannot be used.
+            UsageError: The file of keys is missing, damaged, or has no key.
             ProjectError: The libraries of this machine are not those of the plan, or a file of it cannot be pulled.
         """
         opened = self._opened
@@ -167,9 +163,9 @@ class PlanSource:
 
     def _open(self, key: str) -> "_OpenedPlan":
         """Pull the plan of a stage and the files of its project."""
+        keys = b"" if self._keys is None else required_keys(self._keys)
         workers = cache_folder() / WORKERS
         os.environ |= {ProjectSettings.remote.variable: self.url, ProjectSettings.remote_mode.variable: "rw"}
-        keys = b"" if self._keys is None else required_keys(self._keys)
         trusted = digest_bytes(keys)  # a folder serves workers that trust the same keys
         bare = _project_of(workers / digest_bytes(f"{self.url} {trusted}".encode())[:16], keys)
         remote = bare.store.remote

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mlnb.methods.training_data.segments import SegmentSize
 
 COLUMN, VALUE = "each", "segment"  # parameters of the stage that selects the rows of a segment
+NEEDED = ("contract", "table")  # artifacts of the shared stages from which the segments are read
 SINGLE = ("workers", "threads")  # parameters of stages that share the processors with the runs of other segments
 GLOB = frozenset("*?[")
 
@@ -54,7 +55,8 @@ class SharedStages:
         """Return the shared stages of the pipeline of a request.
 
         Raises:
-            UsageError: No stage selects the rows of a segment, or the request ends before that stage.
+            UsageError: No stage selects the rows of a segment, the request ends before that stage, or the stages
+                before it do not make what the segments are read from.
         """
         graph = _graph(project, request)
         selecting = next(
@@ -71,7 +73,14 @@ class SharedStages:
                 f"--upto {request.upto} ends before the models differ; expected {selecting} or a stage after it. "
                 "Leave out --each."
             )
-        return cls(graph=graph, selecting=selecting, names=tuple(name for name in graph.stages if name not in own))
+        names = tuple(name for name in graph.stages if name not in own)
+        created = {artifact for name in names for artifact in graph.stages[name].writes}
+        if missing := [artifact for artifact in NEEDED if artifact not in created]:
+            raise UsageError(
+                f"The segments are read from the artifact {missing[0]!r}, which the stages before {selecting} do not "
+                f"make; found {', '.join(sorted(created)) or 'none'}."
+            )
+        return cls(graph=graph, selecting=selecting, names=names)
 
     def request(self, request: RunRequest) -> RunRequest:
         """Return the request for the shared stages."""

@@ -78,7 +78,7 @@ def find_segments(
         segments = file_segments(project, request, each)
     else:
         shared = SharedStages.of(project, request)
-        run = run_once(project, shared.request(request), options, progress)
+        run = _run_once(project, shared.request(request), options, progress)
         if run.record.state != RunState.FINISHED:
             return [], run
         if options.with_global:
@@ -139,13 +139,6 @@ class SegmentTraining:
             for name, segment in self.segments.items()
         ]
 
-    def counts(self) -> dict[str, int]:
-        """Return the number of segments in each state."""
-        states = [
-            self._results[name].state if name in self._results else SegmentState.WAITING for name in self.segments
-        ]
-        return {str(state): states.count(state) for state in SegmentState if state in states}
-
     def _plans(self) -> Iterator[tuple[RunRequest, GridPlan]]:
         """Yield the plans of segments with something to do; the results of the others are known."""
         for name, segment in self.segments.items():
@@ -190,7 +183,7 @@ def train_global(project: Project, request: RunRequest, options: SegmentOptions,
     shared = SharedStages.of(project, request)
     values = {**request.values, f"{shared.selecting}.{COLUMN}": options.each}
     whole = replace(request, values=values, force=shared.own_force(request))
-    return run_once(project, whole, options, progress, options.report)
+    return _run_once(project, whole, options, progress, options.report)
 
 
 def compare_global(project: Project, whole: Run, results: Sequence[SegmentResult]) -> SegmentComparison | None:
@@ -200,7 +193,7 @@ def compare_global(project: Project, whole: Run, results: Sequence[SegmentResult
     return compare_segments(whole, runs) if runs and is_comparable(whole) else None
 
 
-def run_once(
+def _run_once(
     project: Project, request: RunRequest, options: SegmentOptions, progress: "Listener | None", report: bool = False
 ) -> Run:
     """Return the run of a request that has ended, an earlier one if it is up to date."""

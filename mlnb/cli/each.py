@@ -27,7 +27,7 @@ from mlnb.codec import to_json
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run
 from mlnb.tracking.run_results import INTERRUPTED, exit_code
-from mlnb.tracking.segment_results import SegmentResult
+from mlnb.tracking.segment_results import SegmentResult, SegmentState
 
 
 def add_options(p: argparse.ArgumentParser) -> None:
@@ -85,7 +85,9 @@ def run_each(
     training = SegmentTraining(project, segments, options, QueueProgress(len(segments), args.json))
     results = training.run()
     if args.json:
-        print(json.dumps({"event": "segments", "states": training.counts()}))
+        states = [result.state for result in results]
+        counts = {str(state): states.count(state) for state in SegmentState if state in states}
+        print(json.dumps({"event": "segments", "states": counts}))
     else:
         print(segment_table(args.each, results))
     codes = [INTERRUPTED if training.interrupted else 0, *(result.code for result in results)]

@@ -17,6 +17,7 @@ from mlnb.erasure.conditions import read_selection
 from mlnb.erasure.erasure_journal import erase, resume
 from mlnb.erasure.erasure_plan import ErasurePlan, plan_erasure
 from mlnb.erasure.file_search import Action
+from mlnb.erasure.restored_rows import DVC_CACHE
 from mlnb.errors import ProjectError, UsageError
 from mlnb.executors import live_snapshots
 from mlnb.registry.legal_holds import read_holds, refuse_held
@@ -175,7 +176,7 @@ def _by_hand(project: Project, plan: ErasurePlan) -> Iterator[str]:
             f"{path} was restored with the rows and is not there now: if it was moved or copied, remove the rows "
             "from the other file."
         )
-    if any(location.what.startswith("cache of DVC") for location in plan.files):
+    if any(DVC_CACHE in location.what for location in plan.files):
         yield "The cache of DVC has the rows: if they were pushed (`dvc push`), delete them from its remote, too."
     if project.settings.wandb_mode == "online" and plan.changes:
         yield "Runs were uploaded to W&B: delete their files there, too."

@@ -3,11 +3,10 @@
 import argparse
 from functools import partial
 
-from mlnb.api.several_models import ModelOutcome, move_alias
+from mlnb.api.several_models import move_alias
 from mlnb.cli.all_models import FILTERS, add_filters, for_each_model, selected_models, selects_several
 from mlnb.engine.project import Project
 from mlnb.errors import UsageError
-from mlnb.registry.model_versions import ModelVersion
 from mlnb.registry.registry import CHAMPION, Registry
 
 
@@ -36,12 +35,11 @@ def main(args: argparse.Namespace) -> int:
     registry.sync()
     if selects_several(args, args.version):
         models = selected_models(registry, args, alias="")
-        return for_each_model(project, models, partial(_promoted, registry, args), needs_run=False)
+        action = partial(
+            move_alias, registry, alias=args.alias, reason=args.reason, force=args.force, needed_change=False
+        )
+        return for_each_model(project, models, action, needs_run=False)
     if not args.version:
         raise UsageError("No version is named; expected one such as model:3, or --all, --name or --segment.")
     print(registry.promote(args.version, args.alias, args.reason, args.force).describe())
     return 0
-
-
-def _promoted(registry: Registry, args: argparse.Namespace, version: ModelVersion) -> ModelOutcome:
-    return move_alias(registry, version, args.alias, args.reason, args.force, needed_change=False)

@@ -6,6 +6,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlnb.api.several_models import ModelFilter, select_models
 from mlnb.cli.all_models import add_filters, selected_models, selects_several
 from mlnb.engine.project import Project
 from mlnb.errors import MlnbError, UsageError
@@ -108,8 +109,7 @@ def find_models(project: Project, args: argparse.Namespace) -> SelectedModels:
     registry.sync()
     versions = {version.model: version for version in selected_models(registry, args)}
     if args.fallback:
-        every = argparse.Namespace(name="", segment="")
-        general = {one.model: one for one in selected_models(registry, every) if not one.metadata.segment}
+        general = {one.model: one for one in select_models(registry, ModelFilter()) if not one.metadata.segment}
         for model, version in [*versions.items()]:
             for name, other in general.items():
                 if version.metadata.segment and segment_model(name, version.metadata.segment) == model:
@@ -127,7 +127,8 @@ def find_models(project: Project, args: argparse.Namespace) -> SelectedModels:
         raise type(first)(f"None of the selected models can be served. {name}: {first}") from first
     omitted = [f"{name} is left out: {reason}" for name, reason in errors.items()]
     fallback = args.fallback
-    if fallback and errors and not any(not model.segment for model in models):
+    has_general = any(not version.metadata.segment for version in versions.values())
+    if fallback and has_general and all(model.segment for model in models):
         fallback = False
         omitted.append(
             "There is no fallback: the model of all rows is left out, and rows of other segments are refused"

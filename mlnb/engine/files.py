@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 from mlnb.errors import DamagedFileWarning, StoreFull
 
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+TEMPORARY = ".writing-"  # start of the names of files that are being written
 PRIVATE = 0o600  # mode of files that may hold rows of data, secrets or paths: all of a run and of the store
 PRIVATE_FOLDER = 0o700
 
@@ -31,7 +32,7 @@ def full_disk_explained(path: Path) -> Iterator[None]:
 
 def temporary_path(folder: Path) -> Path:
     """Return a path in `folder` that no other process uses; `tempfile` would take as long to import as all of this."""
-    return folder / f".writing-{os.urandom(8).hex()}"
+    return folder / f"{TEMPORARY}{os.urandom(8).hex()}"
 
 
 @contextmanager

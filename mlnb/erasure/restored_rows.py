@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlnb.engine.digests import digest_file
+from mlnb.engine.files import TEMPORARY
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run
 from mlnb.erasure.conditions import Selection
@@ -15,6 +16,7 @@ from mlnb.erasure.file_contents import ContentSearch
 from mlnb.erasure.file_search import Action, Location, holds
 from mlnb.erasure.stored_rows import StoredRows
 from mlnb.errors import DataError, StoreCorrupted
+from mlnb.governance.data_restoration import local_sources
 from mlnb.governance.data_versions import read_sources
 from mlnb.governance.restored_files import RestoredFile, list_restored, record_path
 from mlnb.methods.tables.data_sources import place_source, read_table
@@ -24,8 +26,7 @@ from mlnb.methods.tables.file_sets import find_parts
 if TYPE_CHECKING:
     import pandas as pd
 
-POINTER = ".dvc"
-UNFINISHED = ".writing-*"  # files of restorations that were killed
+DVC_CACHE = "cache of DVC"  # what a copy there is
 HEADERS = ("auto", "yes")  # how a restored file is read: as its source was, or as one that was written from a table
 
 
@@ -35,6 +36,7 @@ class Restored(NamedTuple):
     Args:
         record: of the restoration.
         path: the file.
+        pointer: of DVC, next to the file.
         copies: those in the cache of DVC.
         unfinished: parts of files that a killed restoration may have left next to it.
         selected: which of all these are tables with selected rows.
@@ -43,15 +45,11 @@ class Restored(NamedTuple):
 
     record: RestoredFile
     path: Path
+    pointer: Path
     copies: tuple[Path, ...]
     unfinished: tuple[Path, ...]
     selected: frozenset[Path]
     digests: frozenset[str]
-
-    @property
-    def pointer(self) -> Path:
-        """The pointer of DVC next to the file."""
-        return self.path.with_name(self.path.name + POINTER)
 
 
 class RestoredRows(NamedTuple):
@@ -76,13 +74,13 @@ def read_restored_files(
     for record in records:
         digests = frozenset(each.digest for each in records if each.path == record.path)
         path = project.root / record.path
-        pointer = path.with_name(path.name + POINTER)
+        pointer = path.with_name(f"{path.name}.dvc")
         copies = [copy for copy in cached_contents(pointer, record.md5) if copy.is_file()] if record.md5 else []
-        unfinished = [] if record.digest else [part for part in path.parent.glob(UNFINISHED) if part.is_file()]
+        unfinished = [] if record.digest else [part for part in path.parent.glob(f"{TEMPORARY}*") if part.is_file()]
         selected = {
             each for each in (path, *copies, *unfinished) if _is_selected(each, path.suffix, selection, collect)
         }
-        result.append(Restored(record, path, tuple(copies), tuple(unfinished), frozenset(selected), digests))
+        result.append(Restored(record, path, pointer, tuple(copies), tuple(unfinished), frozenset(selected), digests))
     return result
 
 
@@ -162,11 +160,7 @@ def _locations(
     for copy in one.copies:
         if copy in one.selected or _holds(copy, search, stored):
             stays = is_read or not one.record.cached
-            yield (
-                Location(copy, "cache of DVC", Action.BY_HAND)
-                if stays
-                else _removal(copy, "cache of DVC", digest_file(copy))
-            )
+            yield (Location(copy, DVC_CACHE, Action.BY_HAND) if stays else _removal(copy, DVC_CACHE, digest_file(copy)))
             deleted |= not stays
     for part in one.unfinished:
         if part in one.selected or _holds(part, search, stored):
@@ -196,16 +190,8 @@ def _points_to(pointer: Path, md5: str) -> bool:
 
 def _source_paths(project: Project, runs: Iterable[Run]) -> Iterator[Path]:
     """Yield the files that runs have read as their data."""
-    values = {
-        stage.parameters["data"].value
-        for run in runs
-        for stage in run.stages.values()
-        if "data" in stage.parameters and isinstance(stage.parameters["data"].value, str)
-    }
-    for value in sorted(str(value) for value in values if value):
-        if ":" in str(value) or "${" in str(value):
-            continue  # a URL, a database or a data set
-        source = place_source(str(value), str(project.root))
+    for value in sorted({value for run in runs for value in local_sources(run)}):
+        source = place_source(value, str(project.root))
         yield Path(source).resolve()
         with suppress(OSError, ValueError):
             yield from (Path(part.path).resolve() for part in find_parts(source))

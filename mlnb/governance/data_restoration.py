@@ -142,7 +142,7 @@ def _describe(version: DataVersion, path: Path, equality: Equality, origin: str)
 
 def _find_source(project: Project, run: Run, digest: str) -> Path | None:
     """Return the file that a run has read, when it still has the bytes of the version; of several files None."""
-    for source in _sources(run):
+    for source in local_sources(run):
         try:
             parts = find_parts(place_source(source, str(project.root)))
         except (OSError, ValueError):
@@ -153,7 +153,7 @@ def _find_source(project: Project, run: Run, digest: str) -> Path | None:
     return None
 
 
-def _sources(run: Run) -> Iterator[str]:
+def local_sources(run: Run) -> Iterator[str]:
     """Yield the local files that parameters of a run name as data."""
     for stage in run.stages.values():
         value = stage.parameters["data"].value if "data" in stage.parameters else None

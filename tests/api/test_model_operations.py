@@ -36,6 +36,7 @@ def test_one_version_is_promoted_and_errors_are_raised(project, monkeypatch):
         ({"version": "churn.koln:9", "reason": "x"}, "No version 9|has no version|no version"),
         ({"version": "churn.koln:1", "reason": "x", "all_models": True}, "names one version"),
         ({"name": "none*", "reason": "x"}, "No model is selected"),
+        ({"reason": "x"}, "No version is named"),
     ):
         with pytest.raises(UsageError, match=message):
             mlnb.promote(**arguments)

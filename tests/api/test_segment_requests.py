@@ -59,6 +59,13 @@ def test_columns_are_told_from_files(project: Project, monkeypatch: pytest.Monke
     assert names_files("data/*.csv") and names_files("settings.ini") and not names_files("store")
 
 
+def test_shared_stages_without_a_table_are_refused_before_they_run(project: Project) -> None:
+    path = project.notebooks / "10_validate.ipynb"
+    path.write_text(path.read_text().replace("contract", "problem"))
+    with pytest.raises(UsageError, match="the artifact 'contract', which the stages before split do not make"):
+        SharedStages.of(project, RunRequest())
+
+
 def test_a_notebook_without_the_parameters_is_named(project: Project) -> None:
     path = project.notebooks / "30_split.ipynb"
     path.write_text(path.read_text().replace('each: str = \\"\\"', 'other: str = \\"\\"'))

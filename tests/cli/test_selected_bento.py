@@ -36,6 +36,7 @@ def project(tmp_path, monkeypatch):
         "selected_models",
         lambda registry, args: [one for one in versions if not args.segment or one.metadata.segment == args.segment],
     )
+    monkeypatch.setattr(module, "select_models", lambda registry, filters: versions)
     segments = {one.run: one.metadata.segment for one in versions}
     monkeypatch.setattr(module, "find_packaged_run", lambda project, run: run)
     monkeypatch.setattr(
@@ -86,6 +87,14 @@ def test_an_erased_fallback_leaves_the_models_of_segments(project, erased):
     selected = find_models(project, parse("--segment", "Rome", "--fallback"))
     assert runs(selected) == ["run-churn.rome"] and not selected.fallback
     assert "There is no fallback" in selected.omitted[-1]
+
+
+def test_a_fallback_that_no_model_can_be_is_not_dropped_for_the_error_of_another_model(project, monkeypatch):
+    segments = [version("churn.rome", "Rome"), version("churn.oslo", "Oslo")]
+    for name in ("selected_models", "select_models"):
+        monkeypatch.setattr(module, name, lambda registry, args: segments)
+    selected = find_models(project, parse("--all", "--fallback"))
+    assert selected.fallback and len(selected.omitted) == 1  # `make_catalog` refuses it, as without an error
 
 
 def test_the_fallback_adds_the_model_of_all_rows_with_the_same_name(project):
