@@ -68,16 +68,16 @@ class ParquetTable:
         column: pandas.Series[Any] = self._read(name)[name]
         return column
 
-    def to_pandas(self, files: ColumnFiles | None = None) -> "pandas.DataFrame":
+    def to_pandas(self, files: ColumnFiles = IN_MEMORY) -> "pandas.DataFrame":
         """Return the whole table, read column by column: neither Arrow's form of all nor a copy is ever in memory.
 
         Args:
-            files: For the columns of a table that is larger than its limit; None: all columns are in memory.
+            files: For the columns of a table that is larger than its limit.
         """
         import pandas
 
         columns, attrs = dict[str, Any](), dict[Any, Any]()
-        keep = (files or IN_MEMORY).keeper(self.nbytes)
+        keep = files.keeper(self.nbytes)
         for name in self.columns:
             part = self._read(name)
             columns[name], attrs = keep(part[name]), part.attrs

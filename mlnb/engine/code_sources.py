@@ -89,15 +89,14 @@ class CodeSources:
 
         In a folder only names that code imports matter, and notebooks: a run makes others in the project's folder.
         """
-        return all(
-            path in self._listings and self._relevant(_names_in(path)) == self._relevant(self._listings[path])
-            for path in self._watched.changed()
-        )
-
-    def _relevant(self, names: frozenset[str]) -> set[str]:
-        """Return the names in a folder that decide what code imports."""
-        parts = {part for name in self._located for part in name.split(".")}
-        return {name for name in names if name in parts or name.endswith((".py", ".ipynb"))}
+        imported = {part for name in self._located for part in name.split(".")}
+        for path in self._watched.changed():
+            if path not in self._listings:
+                return False
+            different = self._listings[path] ^ _names_in(path)
+            if any(name in imported or name.endswith((".py", ".ipynb")) for name in different):
+                return False
+        return True
 
     def _follow(self, imports: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
         """Return the digests of modules and the versions of libraries that names import, directly or not."""

@@ -203,7 +203,7 @@ class WatchedPaths:
         """Note a file or folder before it is read."""
         if path not in self._seen:
             sys.audit("mlnb.stat", path)
-            self._seen[path] = signature = _signature_of(path)
+            self._seen[path] = signature = signature_of(path)
             # What changed this recently may change again without a difference.
             if signature is not None and time.time_ns() - max(signature[1:3]) <= RACE:
                 self._unsettled.add(path)
@@ -211,11 +211,12 @@ class WatchedPaths:
     def changed(self) -> Iterator[str]:
         """Yield the paths that are not certainly as they were."""
         for path, seen in self._seen.items():
-            if path in self._unsettled or _signature_of(path) != seen:
+            if path in self._unsettled or signature_of(path) != seen:
                 yield path
 
 
-def _signature_of(path: str) -> Signature | None:
+def signature_of(path: str) -> Signature | None:
+    """Return what changes when a file or folder is written; None when there is none."""
     try:
         return _signature(os.stat(path))
     except OSError:

@@ -6,7 +6,6 @@ the files of different attempts: it is in the environment of the notebook's kern
 follow a run by `<stage>.cell.json` and `<stage>.progress.json`, which have the cell and the progress of a stage.
 """
 
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Generic
@@ -14,6 +13,7 @@ from typing import Any, ClassVar, Generic
 from msgspec import field
 
 from mlnb.codec import R, Record, decode, encode
+from mlnb.engine.digests import Signature, signature_of
 from mlnb.engine.files import PRIVATE, write_private, write_whole
 from mlnb.engine.run_records import Outputs
 from mlnb.engine.transient_errors import is_transient
@@ -173,18 +173,14 @@ class WatchedRecord(Generic[R]):
         self._kind = kind
         self._path = path
         self._name = str(path)
-        self._signature: tuple[int, int, int] | None = None
+        self._signature: Signature | None = None
         self._record: R | None = None
 
     def read(self) -> R | None:
         """Return the record; None when the file is missing, incomplete or of another schema."""
-        try:
-            status = os.stat(self._name)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        signature = (status.st_ino, status.st_mtime_ns, status.st_size)
+        signature = signature_of(self._name)
         if signature != self._signature:
-            self._record = read_record(self._kind, self._path)
+            self._record = None if signature is None else read_record(self._kind, self._path)
             self._signature = signature
         return self._record
 

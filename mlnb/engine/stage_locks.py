@@ -4,9 +4,7 @@ The lease is named by where results are shared: the remote store that this machi
 store, which several machines may mount. Machines that share no results do not wait for each other.
 """
 
-import platform
 import secrets
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +13,7 @@ from typing import NamedTuple
 from mlnb.engine.digests import digest_bytes
 from mlnb.engine.files import PRIVATE, write_whole
 from mlnb.engine.plan import Planner
+from mlnb.engine.platforms import platform_name
 
 POLL = 0.05  # seconds between two attempts to lock a stage key
 SHARED_POLL = 0.5  # the same while another machine has it
@@ -96,8 +95,7 @@ class StageLocks:
         """Return what names the results that the machines share."""
         remote = self._store.remote
         if remote is not None and remote.writable and not remote.down:
-            kind = f"{remote.url} {sys.platform} {platform.machine()}"  # those of other platforms are not used
-            return digest_bytes(kind.encode())[:16]
+            return digest_bytes(f"{remote.url} {platform_name()}".encode())[:16]  # no result of another one is used
         path = self._store.root / "store-id"
         if not path.exists():
             write_whole(path, secrets.token_hex(8).encode(), PRIVATE)

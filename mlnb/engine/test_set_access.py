@@ -63,8 +63,8 @@ def interactive_reader() -> str:
     return f"interactive-{time.time_ns():x}-{os.getpid():x}"
 
 
-def record_access(root: Path, access: Access) -> int:
-    """Record that a reader loads a held-out artifact; return the number of readers so far.
+def record_access(root: Path, access: Access) -> None:
+    """Record that a reader loads a held-out artifact.
 
     Each access is one file, created atomically by the operating system: concurrent processes are counted separately,
     a run that is retried counts once, and an access is recorded even when the process dies after it.
@@ -82,7 +82,6 @@ def record_access(root: Path, access: Access) -> int:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-    return count_accesses(root, access.digest)
 
 
 def record_rows(root: Path, digest: str, value: Any) -> None:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from distributed import Client, Future, KilledWorker
 from distributed.core import rpc
+from distributed.utils import LoopRunner
 
 from mlnb.errors import ExecutorError, SettingsError
 from mlnb.executors.worker_versions import Versions, differences, worker_versions
@@ -56,7 +57,7 @@ def connect(url: str) -> Client:
     address = cluster_address(url)
     log_from(logging.CRITICAL)  # a lost connection is an error of this module
     try:
-        asyncio.run(_check_response(address))
+        LoopRunner().run_sync(_check_response, address)  # in a thread: in a notebook, this one has a loop that runs
         return Client(address, timeout=CONNECT_SECONDS, set_as_default=False, name="mlnb")
     except Exception as error:  # another server sends bytes that Dask cannot read
         raise ExecutorError(

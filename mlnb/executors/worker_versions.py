@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from importlib import metadata
 
 import mlnb
-from mlnb.remote.platforms import platform_name
+from mlnb.engine.platforms import platform_name
 
 Versions = Mapping[str, str]  # version or name, by what it is of
 CLUSTER = ("dask", "distributed")  # libraries by which the machines talk

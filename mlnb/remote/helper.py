@@ -54,6 +54,7 @@ class Helper:
         self._lock = threading.Lock()
         self._pushes = ThreadPoolExecutor(PUSHES)
         self._pushing: list[Future[bool]] = []
+        self._unfinished: list[PushStage] = []
 
     @cached_property
     def _pusher(self) -> Pusher | None:
@@ -103,11 +104,17 @@ class Helper:
     @answer.register
     def _(self, request: PushStage) -> Reply:
         def push() -> bool:
-            pusher = self._find_pusher()
-            return pusher is not None and pusher.push_stage(request)
+            try:
+                pusher = self._find_pusher()
+                return pusher is not None and pusher.push_stage(request)
+            finally:
+                with self._lock:
+                    self._unfinished.remove(request)
 
-        with self._lock:
-            self._pushing.append(self._pushes.submit(push))
+        with self._lock:  # a result is shared when it is made, when it is accepted, and when its run ends
+            if request not in self._unfinished:
+                self._unfinished.append(request)
+                self._pushing.append(self._pushes.submit(push))
         return Reply(number=0)
 
     @answer.register

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from mlnb.engine.files import make_folder, write_whole
+from mlnb.engine.platforms import platform_name
 from mlnb.engine.project import Project
 from mlnb.engine.remote_link import remote_cache
 from mlnb.machine import actor
 from mlnb.remote.entries import Entries
 from mlnb.remote.object_store import ObjectStore
-from mlnb.remote.platforms import platform_name
 
 SMALL_AT_ONCE = 24  # requests for small objects
 LARGE_AT_ONCE = 8  # downloads and uploads, a few blocks of memory each

@@ -295,6 +295,17 @@ def test_a_worker_with_wrong_keys_does_not_join(cluster: Workers, tmp_path: Path
     assert f"There is no file {missing}" in text and "mlnb keys trust" in text
 
 
+def test_a_notebook_connects_while_its_event_loop_runs(cluster: Workers) -> None:
+    async def cell() -> int:
+        client = connect(cluster.url)
+        try:
+            return len(joined_workers(client))
+        finally:
+            client.close()
+
+    assert asyncio.run(cell()) == len(cluster.own) > 0
+
+
 def test_a_lost_scheduler_is_logged_by_no_logger_of_dask(cluster: Workers) -> None:
     client = connect(cluster.url)
     assert not any(logging.getLogger(f"distributed{part}").isEnabledFor(logging.ERROR) for part in ("", ".client"))

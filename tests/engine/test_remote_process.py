@@ -6,12 +6,15 @@ import threading
 from concurrent.futures import Future
 from pathlib import Path
 
+import pytest
 import toys
 
 from mlnb.engine.project import Project
-from mlnb.engine.remote_messages import FindStages, Probe
+from mlnb.engine.remote_messages import FindStages, Probe, PushStage, WaitForPushes
 from mlnb.engine.remote_process import GONE, RemoteProcess
+from mlnb.engine.run_records import StageResult
 from mlnb.remote.helper import Helper
+from mlnb.remote.pushing import Pusher
 
 
 def test_requests_are_answered_until_the_process_ends(tmp_path: Path) -> None:
@@ -50,6 +53,23 @@ def test_all_requests_that_wait_for_pushes_wait_and_one_counts_them(tmp_path: Pa
     for thread in threads:
         thread.join()
     assert sorted(counts) == [0, 1] and helper._wait_for_pushes() == 0
+
+
+def test_a_push_that_goes_on_is_not_begun_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = toys.project(tmp_path / "project", {}, f"remote = {(tmp_path / 'share').as_uri()}")
+    helper, go_on, begun = Helper(Project.find(root)), threading.Event(), list[str]()
+    monkeypatch.setattr(Pusher, "push_stage", lambda self, request: begun.append(request.key) or go_on.wait(10))
+    first, other = (PushStage(key="k", recipe="r", result=result_of(run)) for run in ("run-1", "run-2"))
+    for request in (first, first, other):
+        helper.answer(request)
+    go_on.set()
+    assert helper.answer(WaitForPushes()).pushed == 2 == len(begun)
+    helper.answer(first)  # which has ended: its objects may have been lost since
+    assert helper.answer(WaitForPushes()).pushed == 1
+
+
+def result_of(run: str) -> StageResult:
+    return StageResult(outputs={}, metrics={}, notebook="", run=run, started="", finished="", seconds=0.0)
 
 
 def counting_clients(root: Path) -> Path:

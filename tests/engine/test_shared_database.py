@@ -16,6 +16,7 @@ from in_process import InProcess, mlnb_in_process
 from remote_clones import run, shared_clones, states
 
 from mlnb import leases
+from mlnb.engine import stage_locks
 from mlnb.engine.active_runs import ActiveRuns, list_active
 from mlnb.engine.events import RunFinished, RunStarted
 from mlnb.engine.project import Project
@@ -70,7 +71,9 @@ def locks(own: Project, dispatched: bool = False, storage: str = "") -> StageLoc
     return StageLocks(SimpleNamespace(project=own, values=values), dispatched)
 
 
-def test_machines_that_share_results_share_the_locks_of_stages(url: str, tmp_path: Path) -> None:
+def test_machines_that_share_results_share_the_locks_of_stages(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shared = {"remote": (tmp_path / "share").as_uri()}
     ana, bob = (locks(project(tmp_path / name, **shared)) for name in ("ana", "bob"))
     with ana.hold("tune", "k" * 64) as first:
@@ -83,6 +86,10 @@ def test_machines_that_share_results_share_the_locks_of_stages(url: str, tmp_pat
             locks(project(tmp_path / "bob", **shared), storage="postgresql://host/studies"),
         ):
             with alone.hold("tune", "k" * 64) as own:
+                assert own.held
+        with monkeypatch.context() as patch:  # a CPU of another family, whose results are not used
+            patch.setattr(stage_locks, "platform_name", lambda: "Linux-x86_64-other-1")
+            with bob.hold("tune", "k" * 64) as own:
                 assert own.held
     with bob.hold("tune", "k" * 64) as again:
         assert again.held

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import msgspec
 
+from mlnb.kernels.protocol.os_helpers import write_whole
 from mlnb.kernels.protocol.parent_paths import imports_cache
-from mlnb.kernels.server.preload import site_folders
+from mlnb.kernels.server.preload import file_stamp, site_folders
 
 Entry = tuple[int, int, tuple[str, ...]]  # a file's modification time in nanoseconds, its bytes, what it imports
 
@@ -55,14 +56,13 @@ class ImportCache:
 
     def imports(self, file: str) -> tuple[str, ...]:
         """Return the dotted names that a source file imports; none when it cannot be read."""
-        try:
-            status = os.stat(file)
-            entry = self._entries.get(file)
-            if entry is None or entry[:2] != (status.st_mtime_ns, status.st_size):
+        entry, stamp = self._entries.get(file), file_stamp(file)
+        if entry is None or entry[:2] != stamp:
+            try:
                 names = imported_names(Path(file).read_text(encoding="utf-8"))
-                self._entries[file] = self._new[file] = entry = (status.st_mtime_ns, status.st_size, names)
-        except (OSError, UnicodeDecodeError):
-            return ()
+            except (OSError, UnicodeDecodeError):
+                return ()
+            self._entries[file] = self._new[file] = entry = (*stamp, names)
         return entry[2]
 
     def save(self) -> None:
@@ -71,12 +71,9 @@ class ImportCache:
             return
         entries = {file: entry for file, entry in (self._read() | self._new).items() if os.path.exists(file)}
         self._new = {}
-        partial = self.path.with_suffix(f".{os.getpid()}.partial")
         with contextlib.suppress(OSError):
             self.path.parent.mkdir(0o700, parents=True, exist_ok=True)
-            partial.touch(0o600)
-            partial.write_bytes(msgspec.json.encode(entries))
-            partial.replace(self.path)
+            write_whole(self.path, msgspec.json.encode(entries))
 
     def _read(self) -> dict[str, Entry]:
         with contextlib.suppress(OSError, msgspec.DecodeError):

@@ -1,10 +1,18 @@
-"""OS helpers: free memory, process identity, child subreaper."""
+"""OS helpers: private files, free memory, process identity, child subreaper."""
 
 import os
 from pathlib import Path
 
 OOM_SCORE = "500"  # of 1000: when memory runs out, the system kills the notebook before the parent and the driver
 SET_CHILD_SUBREAPER = 36  # of linux/prctl.h
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file completely or not at all, readable by its owner alone; its folder exists."""
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    partial.touch(0o600)
+    partial.write_bytes(data)
+    partial.replace(path)
 
 
 def free_memory() -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mlnb.kernels.protocol.messages import MessageError, PreloadRecord, decode, encode
+from mlnb.kernels.protocol.os_helpers import write_whole
 from mlnb.machine import cache_folder
 from mlnb.settings import ProjectSettings
 from mlnb.settings_file import read_sections
@@ -161,10 +162,7 @@ class ParentPaths(NamedTuple):
 
     def write_record(self, record: PreloadRecord) -> None:
         """Write the record atomically."""
-        partial = self.record_path.with_suffix(f".{os.getpid()}.partial")
-        partial.touch(0o600)
-        partial.write_bytes(encode(record))
-        partial.replace(self.record_path)
+        write_whole(self.record_path, encode(record))
 
 
 def recorded_imports(folder: Path) -> list[str]:

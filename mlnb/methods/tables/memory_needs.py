@@ -9,7 +9,6 @@ __all__ = ['GB', 'BASE_BYTES', 'ROW_BYTES', 'TEST_BYTES', 'TEST_ROWS', 'FILE_TIM
 # %% ../../../nbs/methods/tables/memory_needs.ipynb #c04
 import shutil
 from collections.abc import Sequence
-from pathlib import Path
 
 from ...column_files import ColumnFiles
 from ...errors import DataError
@@ -57,7 +56,7 @@ def require_memory(rows: int, columns: int, size: float, files: ColumnFiles) -> 
     if FILE_TIMES * size > free:
         raise DataError(
             f"{rows:,} rows and {columns} columns are held in files, which need about {_gb(FILE_TIMES * size)} on the "
-            f"disk of {Path(folder)}; {_gb(free)} are free. Free some space, or use a sample of the rows"
+            f"disk of {folder}; {_gb(free)} are free. Free some space, or use a sample of the rows"
         )
 
 
@@ -82,15 +81,16 @@ def families_that_fit(
     needed = MATRIX_TIMES * 8 * rows * columns
     if needed <= files.memory:
         return list(families), []
-    fitting = [name for name in families or searched if name in FROM_FILES]
+    tried = families or searched
+    fitting = [name for name in tried if name in FROM_FILES]
     result = f"{_gb(needed)} of memory for their matrix of {rows:,} rows and {columns} columns"
     if not fitting:
-        names = ", ".join(families or searched)
+        names = ", ".join(tried)
         raise DataError(
             f"{names} need about {result}; {_gb(files.memory)} are available. Search {' or '.join(FROM_FILES)}, which "
             "is fitted from files, raise the setting memory (MLNB_RUN_MEMORY), or use a sample of the rows"
         )
-    others = [name for name in families or searched if name not in FROM_FILES]
+    others = [name for name in tried if name not in FROM_FILES]
     if not others:
         return fitting, []
     return fitting, [

@@ -35,12 +35,12 @@ def _text(value: Any) -> str:
 # %% ../../../nbs/methods/training_data/training_plan.ipynb #c05
 def _split(rows: int, rarest: int | None, shape: tuple[str, ...]) -> tuple[float, int, dict[str, str]]:
     """Return the test share, the folds, and the reasons for both."""
-    if rows > 10 * TEST_ROWS:
-        share, why = TEST_ROWS / rows, f"{TEST_ROWS:,} rows measure a share to a twentieth of a percentage point"
-        share = share if rarest is None else min(0.1, max(share, LEAST_TESTED / max(rarest, 1)))
-        folds, because = 3, "each validation set is so large that more of them add time, not precision"
-    elif "long" in shape:
+    if "long" in shape:
         share, why = 0.1, "a tenth of that number of rows already measures a share to a fraction of a percentage point"
+        if rows > 10 * TEST_ROWS:
+            least = 0.0 if rarest is None else LEAST_TESTED / max(rarest, 1)
+            share = min(share, max(TEST_ROWS / rows, least))
+            why = f"{TEST_ROWS:,} rows measure a share to a twentieth of a percentage point"
         folds, because = 3, "each validation set is so large that more of them add time, not precision"
     elif "tiny" in shape:
         share, why = 0.25, "a fifth of few rows would leave intervals too wide to be useful"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mlnb.remote.platforms import cpu_family, platform_name
+from mlnb.engine.platforms import cpu_family, platform_name
 
 
 def test_the_platform_names_system_architecture_and_cpu_family(tmp_path: Path) -> None:
