@@ -8,6 +8,7 @@ __all__ = ['DEFAULT_ITEMS', 'MOST_ITEMS', 'NEIGHBORS', 'ARRAYS', 'METADATA', 'Js
            'RequestError', 'to_response']
 
 # %% ../../../nbs/methods/recommendation/recommenders.ipynb #c03
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,7 +175,7 @@ class Recommender:
 
     def find_user(self, name: str) -> int | None:
         """Return the code of a user; None for one that the log does not have."""
-        at = int(np.searchsorted(self.users, name, sorter=self.order))
+        at = bisect_left(self.order, name, key=lambda code: str(self.users[code]))  # reads few names, and copies none
         if at == len(self.order) or str(self.users[self.order[at]]) != name:
             return None
         return int(self.order[at])
