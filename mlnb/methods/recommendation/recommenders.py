@@ -11,6 +11,7 @@ __all__ = ['DEFAULT_ITEMS', 'MOST_ITEMS', 'NEIGHBORS', 'ARRAYS', 'METADATA', 'Js
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -173,6 +174,11 @@ class Recommender:
             np.save(folder / f"{name}.npy", np.ascontiguousarray(values), allow_pickle=False)
         return folder
 
+    @cached_property
+    def item_codes(self) -> dict[str, int]:
+        """Codes of the items by name."""
+        return {item: code for code, item in enumerate(self.items)}
+
     def find_user(self, name: str) -> int | None:
         """Return the code of a user; None for one that the log does not have."""
         at = bisect_left(self.order, name, key=lambda code: str(self.users[code]))  # reads few names, and copies none
@@ -190,8 +196,8 @@ class Recommender:
             score: scores rows, as the ranker does.
             features: names of the FEATURES that the rows have.
         """
-        excluded = set(request.exclude)
-        without = np.array([code for code, item in enumerate(self.items) if item in excluded] if excluded else [], int)
+        excluded = [self.item_codes[item] for item in request.exclude if item in self.item_codes]
+        without = np.array(excluded, dtype=np.int64)
         user = self.find_user(request.user)
         chosen: np.ndarray
         scores: np.ndarray
