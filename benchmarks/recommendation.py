@@ -77,10 +77,10 @@ def run_peers(python: str, log: Log, users: list[str], repeated: bool) -> dict[s
         "items": len(log.items),
         "users": requested,
         "k": K,
+        "repeated": repeated,
     }
     script = str(Path(__file__).parent / "peers" / "implicit_models.py")
-    text = json.dumps({**request, "repeated": repeated})
-    done = subprocess.run([python, script], input=text, capture_output=True, text=True, check=False)
+    done = subprocess.run([python, script], input=json.dumps(request), capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{python} failed; install implicit in its environment:\n{done.stderr[-800:]}")
     return {
@@ -122,7 +122,8 @@ def compare(table: pd.DataFrame, python: str, folder: Path, seconds: float) -> d
         seen = pd.MultiIndex.from_frame(older[["user", "item"]])
         later = later[~pd.MultiIndex.from_frame(later[["user", "item"]]).isin(seen)]
     relevant = {str(user): set(items.astype(str)) for user, items in later.groupby("user")["item"]}
-    present = [user for user in relevant if user in set(log.users.tolist())]
+    users = set(log.users.tolist())
+    present = [user for user in relevant if user in users]
     popular = by_popularity(log, list(relevant), repeated)
     methods = {"mlnb": run_mlnb(older, list(relevant), folder, seconds), "popular": popular}
     methods |= run_peers(python, log, present, repeated)

@@ -12,6 +12,7 @@ from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.evaluation.fitted_pipeline import FittedPipeline
 from mlnb.methods.evaluation.golden_rows import make_example, respond_to_rows
 from mlnb.methods.evaluation.recommended_items import golden_recommendations
+from mlnb.methods.evaluation.test_evaluation import json_rows
 from mlnb.methods.models.fitted_models import save_model
 from mlnb.methods.models.model_families import fit_model
 from mlnb.methods.problem.problem_contract import state
@@ -57,11 +58,7 @@ def make_recommender_bundle(
     save_model(model, fitted)
     pipeline = FittedPipeline(contract, schema, encoder, model)
     write_decision(pipeline.decision, fitted)
-    names = [QUERY, *(column.name for column in schema.features)]
-    requested = [
-        {name: None if value != value else value for name, value in row.items()}
-        for row in typed[names].head(5).to_dict("records")
-    ]
+    requested = json_rows(typed.head(5), schema, [QUERY])
     golden = Golden(rows=requested, predictions=respond_to_rows(pipeline, requested))
     recommender = fit_recommender(log, personal)
     saved = recommender.save(folder.parent / f"{folder.name}-recommender")

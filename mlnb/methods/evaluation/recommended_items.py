@@ -8,8 +8,6 @@ __all__ = ['recommend', 'golden_recommendations']
 # %% ../../../nbs/methods/evaluation/recommended_items.ipynb #c03
 from collections.abc import Sequence
 
-import numpy as np
-
 from ...codec import JsonObject
 from ..contracts.responses import Golden
 from .fitted_pipeline import FittedPipeline
@@ -27,12 +25,8 @@ def recommend(pipeline: FittedPipeline, recommender: Recommender, requests: Sequ
     Raises:
         RequestError: a request cannot be read.
     """
-
-    def score(rows: list[JsonObject]) -> np.ndarray:
-        return pipeline.predict_rows(rows)
-
     features = [column.name for column in pipeline.schema.features]
-    return to_response(recommender.recommend(read_request(one), score, features) for one in requests)
+    return to_response(recommender.recommend(read_request(one), pipeline.predict_rows, features) for one in requests)
 
 
 def golden_recommendations(pipeline: FittedPipeline, recommender: Recommender, users: int) -> Golden:

@@ -142,15 +142,14 @@ def make_candidates(log: Log, cuts: int = CUTS, most: int = MOST) -> tuple[pd.Da
     random = np.random.default_rng(0)
     parts, wanted, reached = [], 0, 0
     for number, (before, until) in enumerate(zip(instants.tolist(), ends.tolist(), strict=True)):
-        present = log.time < before
-        later = (log.time >= before) & (log.time < until)
-        if not present.any() or not later.any():
+        start, stop = log.before(before), log.before(until)
+        if not 0 < start < stop:
             continue
-        future = pd.DataFrame({"user": log.user[later], "item": log.item[later]})
-        future[RELEVANCE] = 1.0 if log.rating is None else log.rating[later]
+        future = pd.DataFrame({"user": log.user[start:stop], "item": log.item[start:stop]})
+        future[RELEVANCE] = 1.0 if log.rating is None else log.rating[start:stop]
         future = future.groupby(["user", "item"], as_index=False)[RELEVANCE].max()
         if not log.repeated(before):
-            past = pd.MultiIndex.from_arrays([log.user[present], log.item[present]])
+            past = pd.MultiIndex.from_arrays([log.user[:start], log.item[:start]])
             future = future[~pd.MultiIndex.from_frame(future[["user", "item"]]).isin(past)]
         requested = np.unique(future["user"].to_numpy())
         if len(requested) > REQUESTS:
@@ -181,15 +180,15 @@ def fit_recommender(log: Log, personal: ColumnDeclaration | None = None) -> Reco
         log: the interactions, at least one.
         personal: what is declared about the column of the users; None: nothing.
     """
-    before = float(np.nextafter(log.time[-1], np.inf))
+    snapshot = fit_snapshot(log, float(np.nextafter(log.time[-1], np.inf)))
     metadata = RecommenderMetadata(
         user_column=log.user_column,
         item_column=log.item_column,
         personal=personal if personal is not None and personal.personal else None,
-        before=before,
-        repeated=log.repeated(),
+        before=snapshot.before,
+        repeated=snapshot.repeated,
         users=len(log.users),
         items=len(log.items),
         interactions=len(log.time),
     )
-    return Recommender.of(metadata, fit_snapshot(log, before), log.users.tolist(), log.items.tolist())
+    return Recommender.of(metadata, snapshot, log.users.tolist(), log.items.tolist())

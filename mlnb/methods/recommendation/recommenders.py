@@ -8,8 +8,10 @@ __all__ = ['DEFAULT_ITEMS', 'MOST_ITEMS', 'NEIGHBORS', 'ARRAYS', 'METADATA', 'Js
            'RequestError', 'to_response']
 
 # %% ../../../nbs/methods/recommendation/recommenders.ipynb #c03
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -172,9 +174,14 @@ class Recommender:
             np.save(folder / f"{name}.npy", np.ascontiguousarray(values), allow_pickle=False)
         return folder
 
+    @cached_property
+    def item_codes(self) -> dict[str, int]:
+        """Codes of the items by name."""
+        return {item: code for code, item in enumerate(self.items)}
+
     def find_user(self, name: str) -> int | None:
         """Return the code of a user; None for one that the log does not have."""
-        at = int(np.searchsorted(self.users, name, sorter=self.order))
+        at = bisect_left(self.order, name, key=lambda code: str(self.users[code]))  # reads few names, and copies none
         if at == len(self.order) or str(self.users[self.order[at]]) != name:
             return None
         return int(self.order[at])
@@ -189,8 +196,8 @@ class Recommender:
             score: scores rows, as the ranker does.
             features: names of the FEATURES that the rows have.
         """
-        excluded = set(request.exclude)
-        without = np.array([code for code, item in enumerate(self.items) if item in excluded] if excluded else [], int)
+        excluded = [self.item_codes[item] for item in request.exclude if item in self.item_codes]
+        without = np.array(excluded, dtype=np.int64)
         user = self.find_user(request.user)
         chosen: np.ndarray
         scores: np.ndarray

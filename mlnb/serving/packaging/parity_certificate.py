@@ -95,14 +95,15 @@ def verify_bento(bundle: Bundle, built: BuiltBento, launcher: Launcher, golden: 
             start = time.perf_counter()
             alone += request_predictions(server, [row])
             milliseconds.append(1000 * (time.perf_counter() - start))
-        items = request_predictions(server, recommended.rows, RECOMMEND_ROUTE) if recommended is not None else []
+        compared = {TOGETHER: (together, expected)} | ({ALONE: (alone, expected)} if independent else {})
+        if recommended is not None:
+            items = request_predictions(server, recommended.rows, RECOMMEND_ROUTE)
+            compared[RECOMMENDATIONS] = (items, recommended.predictions)
         status, _, _ = send_request(server.host, server.port, "GET", "/readyz")
     finally:
         server.stop(patience=0.0)  # it has nothing to finish, and its temporary files are removed with the folder
         if launcher.own is not None:
             shutil.rmtree(launcher.own, ignore_errors=True)
-    compared = {TOGETHER: (together, expected)} | ({ALONE: (alone, expected)} if independent else {})
-    compared |= {} if recommended is None else {RECOMMENDATIONS: (items, recommended.predictions)}
     for batching, (returned, wanted) in compared.items():
         difference = find_difference(returned, wanted)
         if difference is not None:

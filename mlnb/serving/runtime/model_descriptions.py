@@ -70,8 +70,7 @@ def describe_slot(slot: ModelSlot, route: str, as_document: bool = False) -> Jso
         if not path.is_file():
             return document
         recommend = f"{route.removesuffix(ROUTE)}{RECOMMEND_ROUTE}"
-        added: JsonObject = add_recommendations(document, recommend, read_record(RecommenderMetadata, path))
-        return added
+        return add_recommendations(document, recommend, read_record(RecommenderMetadata, path))
     version = (folder / "version.txt").read_text("utf-8").strip()
     described: JsonObject = {"version": version, "task": str(contract.task), "target": contract.target, "route": route}
     return {**_summarize(slot), **described, "rows": rows, "responses": responses}

@@ -22,6 +22,7 @@ from mlnb.methods.tables.pseudonyms import Protection
 from mlnb.serving.runtime.model_parts import Row, read_record
 from mlnb.serving.runtime.parity import Difference, find_difference
 from mlnb.serving.runtime.request_bodies import SHOWN, BadRequest, BadRows, too_large
+from mlnb.serving.runtime.row_protection import NO_KEY
 from mlnb.serving.runtime.scored_handlers import AnomalyHandler
 from mlnb.settings import ProcessSettings
 
@@ -94,8 +95,7 @@ class RecommendationHandler:
         try:
             return {**fields, "user": self._protection.value(name, fields["user"])}
         except SettingsError:
-            expected = f"a pseudonym: the service lacks the key of training ({ProcessSettings.personal_key.variable})"
-            raise RequestError("user", "personal data", expected) from None
+            raise RequestError("user", "personal data", NO_KEY) from None
 
     def _score(self, rows: list[JsonObject]) -> np.ndarray:
         """Return the scores of candidates."""

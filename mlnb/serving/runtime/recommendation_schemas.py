@@ -1,12 +1,11 @@
 """The OpenAPI description of requests for recommendations."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from mlnb.codec import Json, JsonObject
 from mlnb.methods.recommendation.recommenders import DEFAULT_ITEMS, MOST_ITEMS, RecommenderMetadata
 from mlnb.serving.runtime.recommendation_handler import MOST_REQUESTS
-from mlnb.serving.runtime.response_schemas import HEADERS, PARAMETERS, STATUSES
+from mlnb.serving.runtime.response_schemas import PARAMETERS, add_refusals
 
 TEXT: JsonObject = {"anyOf": [{"type": "string"}, {"type": "number"}]}
 
@@ -49,17 +48,12 @@ def describe_recommendations() -> JsonObject:
     return {"type": "array", "title": "Recommendations", "items": user}
 
 
-def add_recommendations(document: Any, route: str, metadata: RecommenderMetadata) -> Any:
+def add_recommendations(document: Any, route: str, metadata: RecommenderMetadata) -> JsonObject:
     """Return an OpenAPI document with the path of recommendations added; `document` is from `describe_service`."""
-    headers = {name: {"description": text, "schema": {"type": "string"}} for name, text in HEADERS.items()}
-    refused = {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}
-    responses: Mapping[str, Any] = {
-        "200": {
-            "description": "the recommended items of each user, in the order of the request",
-            "content": {"application/json": {"schema": describe_recommendations()}},
-            "headers": headers,
-        }
-    } | {status: {"description": text, "content": refused, "headers": headers} for status, text in STATUSES.items()}
+    answered: JsonObject = {
+        "description": "the recommended items of each user, in the order of the request",
+        "content": {"application/json": {"schema": describe_recommendations()}},
+    }
     operation = {
         "summary": "recommend",
         "description": (
@@ -71,6 +65,6 @@ def add_recommendations(document: Any, route: str, metadata: RecommenderMetadata
             "required": True,
             "content": {"application/json": {"schema": describe_requests(metadata)}},
         },
-        "responses": responses,
+        "responses": add_refusals(answered),
     }
     return {**document, "paths": {**document["paths"], route: {"post": operation}}}

@@ -130,12 +130,17 @@ def describe_service(document: Any, route: str) -> Any:
     for kind in (ARROW, PARQUET):
         content[kind] = {"schema": {"type": "string", "format": "binary"}}
     answered = operation["responses"]["200" if "200" in operation["responses"] else 200]
+    operation["responses"] = add_refusals(answered)
+    return document
+
+
+def add_refusals(answered: Any) -> dict[str, Any]:
+    """Return the responses of an operation by status: `answered` for 200, and the refusals; all with headers."""
     headers = {name: {"description": text, "schema": {"type": "string"}} for name, text in HEADERS.items()}
     refused = {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}
-    operation["responses"] = {"200": {**answered, "headers": headers}} | {
+    return {"200": {**answered, "headers": headers}} | {
         status: {"description": text, "content": refused, "headers": headers} for status, text in STATUSES.items()
     }
-    return document
 
 
 def describe_model_service(name: str, route: str, rows: JsonObject, responses: JsonObject) -> JsonObject:

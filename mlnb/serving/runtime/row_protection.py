@@ -16,6 +16,8 @@ from mlnb.serving.runtime.structured_logs import log_event
 from mlnb.serving.runtime.table_bodies import TableSlice
 from mlnb.settings import ProcessSettings
 
+NO_KEY = f"a pseudonym: the service lacks the key of training ({ProcessSettings.personal_key.variable})"
+
 
 class RowProtection:
     """Removes personal data from the rows of requests; a request that needs a key which the service lacks is refused.
@@ -84,8 +86,7 @@ class RowProtection:
     def _problem(self, number: int, row: Row) -> RowProblem:
         """Return the problem of a row, without its values and without anything that depends on a key."""
         column = next((name for name in row if name in self._protection.pseudonymized), None)
-        expected = f"a pseudonym: the service lacks the key of training ({ProcessSettings.personal_key.variable})"
-        return RowProblem(row=number, column=column, found="personal data", expected=expected)
+        return RowProblem(row=number, column=column, found="personal data", expected=NO_KEY)
 
 
 def _distinct(numbers: np.ndarray) -> tuple[list[Any], np.ndarray]:

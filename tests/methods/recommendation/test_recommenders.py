@@ -1,5 +1,7 @@
 """Edge cases of recommenders: logs with one item, users with everything, names of columns and users."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -52,6 +54,17 @@ def test_users_are_found_by_their_whole_name(tmp_path):
     assert all(str(recommender.users[recommender.find_user(name)]) == name for name in names)
     assert [recommender.find_user(name) for name in ("An", "Annabell", "", "zz", "90")] == [None] * 5
     assert sorted(recommender.example_users(99)) == sorted([*names, "unknown user"])
+
+
+def test_a_long_name_does_not_widen_those_of_the_users(tmp_path):
+    table = pd.DataFrame({"user": [f"u{number}" for number in range(2000)], "item": 0})
+    recommender = Recommender.load(fit_recommender(read_log(table, "user", "item")).save(tmp_path / "many"))
+    tracemalloc.start()
+    try:
+        assert recommender.find_user("u" * 5000) is None and recommender.find_user("u1999") is not None
+        assert tracemalloc.get_traced_memory()[1] < 1e6  # 40 MB if all names were as long
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("names", [("cut", "relevance"), ("item", "user"), ("popularity", "due"), ("item", "item age")])
