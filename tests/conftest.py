@@ -10,7 +10,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before anything loads Ope
 import fast_imports  # noqa: F401
 import pytest
 import toys
-from copied_storages import copy_new_storages
 from example_run import Example
 from forked_programs import fork_programs
 from in_process import ReusedWorkers
@@ -86,14 +85,6 @@ def new_interpreters(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start every program with a new interpreter, as users do."""
     if FORKS is not None:
         monkeypatch.setattr(FORKS, "active", False)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def copied_storages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Searches of this process copy their new storages."""
-    with pytest.MonkeyPatch.context() as patch:
-        copy_new_storages(patch, tmp_path_factory.mktemp("storages"))
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -106,4 +106,4 @@ def shares_work(planner: Planner, stage: str) -> bool:
     """Return whether several machines run a stage at once, as a database server shares its work among them."""
     storage = planner.values[stage].get(STORAGE)
     url = str(storage.value) if storage is not None else ""
-    return "://" in url and not url.startswith("sqlite")
+    return "://" in url and not url.startswith(("sqlite", "journal"))

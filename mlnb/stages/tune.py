@@ -18,20 +18,20 @@ from ..methods.models.model_families import MONOTONE_FAMILIES
 from ..methods.models.search_spaces import searched_families
 from ..methods.models.skewed_targets import is_skewed, skewness, target_distributions
 from ..methods.training_data.cross_validation import Fold
-from ..methods.tables.sqlite_urls import sqlite_url
 from ..methods.tasks.task_traits import traits_of
+from ..methods.tuning.study_storages import journal_url
 import numpy as np
 from tqdm import tqdm
 
 
 def storage_url(storage: str, scratch: Path) -> str:
-    """Return the URL as given, or that of a SQLite file in the scratch folder.
+    """Return the URL as given, or that of a journal in the scratch folder.
 
     Args:
         storage: an Optuna storage URL, or empty.
         scratch: folder that survives a kill.
     """
-    return storage or sqlite_url(scratch / "study.db")
+    return storage or journal_url(scratch / "study.log")
 
 # %% ../../nbs/stages/50_tune.ipynb #c08
 def choose_search(

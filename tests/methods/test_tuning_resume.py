@@ -14,7 +14,8 @@ from mlnb.methods.models.fitted_models import save_model
 from mlnb.methods.training_data.cross_validation import Fold
 from mlnb.methods.tuning.final_fit import fit_winner
 from mlnb.methods.tuning.hyperparameter_search import tune
-from mlnb.methods.tuning.studies import open_storage, open_trials, worker_name
+from mlnb.methods.tuning.studies import open_trials, worker_name
+from mlnb.methods.tuning.study_storages import journal_url, open_storage
 
 TRIALS = 12
 SEARCH = """
@@ -63,9 +64,9 @@ def uninterrupted():
     return search()
 
 
-@pytest.mark.parametrize(("finished", "delay"), [(1, 0.02), (7, 0.05)])
-def test_a_killed_and_resumed_study_equals_an_uninterrupted_one(uninterrupted, tmp_path, finished, delay):
-    storage = f"sqlite:///{tmp_path}/study.db"
+@pytest.mark.parametrize(("url", "finished", "delay"), [("sqlite:///{}/s", 1, 0.02), ("journal:///{}/s", 7, 0.05)])
+def test_a_killed_and_resumed_study_equals_an_uninterrupted_one(uninterrupted, tmp_path, url, finished, delay):
+    storage = url.format(tmp_path)
     run = [sys.executable, "-c", SEARCH, storage, os.path.dirname(__file__)]
     with subprocess.Popen(run, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
@@ -86,7 +87,7 @@ def test_a_killed_and_resumed_study_equals_an_uninterrupted_one(uninterrupted, t
 
 def test_workers_and_processes_share_one_reproducible_study(uninterrupted, tmp_path):
     assert search(workers=3).trials.equals(uninterrupted.trials)
-    storage = f"sqlite:///{tmp_path}/study.db"
+    storage = journal_url(tmp_path / "study.log")
     run = [sys.executable, "-c", SEARCH, storage, os.path.dirname(__file__)]
     others = [subprocess.Popen(run, stdout=subprocess.PIPE, text=True)]
     assert others[0].stdout.readline()  # it has finished a trial: there is something to share
@@ -154,7 +155,7 @@ def test_a_budget_of_one_second_gives_a_result(tmp_path):
 
 
 def test_more_trials_continue_a_study(uninterrupted, tmp_path):
-    storage = f"sqlite:///{tmp_path}/study.db"
+    storage = journal_url(tmp_path / "study.log")
     search(storage, trials=6)
     done: list[int] = []
     assert search(storage, progress=lambda number, *_: done.append(number)).trials.equals(uninterrupted.trials)
@@ -162,7 +163,7 @@ def test_more_trials_continue_a_study(uninterrupted, tmp_path):
 
 
 def test_other_settings_are_another_study_in_the_same_storage(uninterrupted, tmp_path):
-    storage = f"sqlite:///{tmp_path}/study.db"
+    storage = journal_url(tmp_path / "study.log")
     other = search(storage, trials=5, seed=6)
     same = search(storage, trials=5)
     assert same.trials.equals(uninterrupted.trials[:5])
@@ -171,7 +172,7 @@ def test_other_settings_are_another_study_in_the_same_storage(uninterrupted, tmp
 
 
 def test_a_trial_of_a_living_process_is_left_alone(tmp_path):
-    storage = f"sqlite:///{tmp_path}/study.db"
+    storage = journal_url(tmp_path / "study.log")
     search(storage, trials=2)
     with open_storage(storage) as opened:
         study = optuna.load_study(study_name=None, storage=opened)

@@ -28,7 +28,6 @@ from mlnb.methods.tuning.studies import (
     abandon_trial,
     enqueue_trial,
     finished_trials,
-    open_storage,
     open_study,
     open_trials,
     proposed_params,
@@ -36,6 +35,7 @@ from mlnb.methods.tuning.studies import (
     study_name,
     take_trial,
 )
+from .study_storages import open_storage
 from .trial_leases import TrialLeases
 from mlnb.methods.tuning.trials import (
     BudgetExceeded,

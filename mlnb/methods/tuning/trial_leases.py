@@ -7,30 +7,30 @@ __all__ = ['TrialLeases']
 
 # %% ../../../nbs/methods/tuning/trial_leases.ipynb #c03
 import warnings
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="IProgress not found")  # of tqdm, in a notebook without widgets
     import optuna
 
-from ...leases import Leases
+if TYPE_CHECKING:
+    from mlnb.leases import Leases
 
 # %% ../../../nbs/methods/tuning/trial_leases.ipynb #c04
 class TrialLeases:
     """The leases of the trials that this process runs, renewed by a thread inside a `with` block.
 
     Attributes:
-        shared: whether trials have leases; False for a SQLite file, whose processes are known, and in memory.
+        shared: whether trials have leases; False for a file, whose processes are known, and in memory.
     """
 
-    def __init__(self, storage: optuna.storages.RDBStorage | None) -> None:
+    def __init__(self, storage: optuna.storages.BaseStorage | None) -> None:
         """Hold no lease yet.
 
         Args:
             storage: of the studies; None: in memory.
         """
-        server = storage is not None and storage.engine.dialect.name != "sqlite"
-        self._leases = Leases(storage.engine) if storage is not None and server else None
+        self._leases = _open_leases(storage)
         self.shared = self._leases is not None
 
     def __enter__(self) -> Self:
@@ -58,6 +58,15 @@ class TrialLeases:
         taken = [trial for trial in running if "worker" in trial.user_attrs]  # a lease is taken before that is set
         living = self._leases.living(_prefix(study)) if taken else {}
         return [trial.number for trial in taken if _lease_name(study, trial) not in living]
+
+
+def _open_leases(storage: optuna.storages.BaseStorage | None) -> "Leases | None":
+    """Return the leases of a database that machines share; None for any other storage."""
+    if not isinstance(storage, optuna.storages.RDBStorage) or storage.engine.dialect.name == "sqlite":
+        return None
+    from mlnb.leases import Leases  # with SQLAlchemy, which the search of one machine does not need
+
+    return Leases(storage.engine)
 
 
 def _prefix(study: optuna.Study) -> str:

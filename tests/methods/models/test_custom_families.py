@@ -39,6 +39,7 @@ from mlnb.methods.models.search_spaces import (
 from mlnb.methods.training_data.cross_validation import Fold
 from mlnb.methods.tuning.final_fit import fit_winner
 from mlnb.methods.tuning.hyperparameter_search import tune
+from mlnb.methods.tuning.study_storages import journal_url
 from mlnb.methods.tuning.trial_proposals import SearchSettings, draw_params
 
 HALVES = load_family(CODE, FILE)
@@ -88,7 +89,7 @@ def test_a_search_and_an_ensemble_with_a_custom_member(tmp_path: Path) -> None:
 
 
 def test_other_code_is_another_study(tmp_path: Path) -> None:
-    storage: dict[str, Any] = {"storage": f"sqlite:///{tmp_path}/study.db", "families": ["halves"], "trials": 2}
+    storage: dict[str, Any] = {"storage": journal_url(tmp_path / "study.log"), "families": ["halves"], "trials": 2}
     before = tune(folds(0), "regression", "rmse", **storage).best.score
     changed = CODE.replace("X[:, 0] > cut", "X[:, 1] > cut")
     set_families([load_family(changed, FILE)])

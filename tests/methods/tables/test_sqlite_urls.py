@@ -7,7 +7,6 @@ import sqlalchemy as sa
 
 from mlnb.methods.tables.sqlite_urls import sqlite_url
 from mlnb.registry.database import open_database
-from mlnb.stages.tune import storage_url
 
 
 @pytest.mark.parametrize("name", ["plain", "a?b", "?", "a b", "50%", "a%3Fb?", "é#ü?x=1", "file:", "a&b?uri=true"])
@@ -20,4 +19,3 @@ def test_a_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
         assert sa.inspect(connection).get_table_names()
     assert [path.name for path in folder.iterdir()] == ["x.db"] and list(tmp_path.iterdir()) == [folder]
     assert sa.make_url(url).database == str(folder / "x.db")
-    assert storage_url("", folder) == sqlite_url(folder / "study.db")

@@ -13,7 +13,7 @@ from sklearn.datasets import load_wine
 from mlnb.methods.training_data.cross_validation import Fold
 from mlnb.methods.tuning.hyperparameter_search import best_line, tune
 from mlnb.methods.tuning.model_selection import TuningResult
-from mlnb.methods.tuning.studies import open_storage
+from mlnb.methods.tuning.study_storages import journal_url, open_storage
 from mlnb.methods.tuning.trial_proposals import warm_start_trials
 
 SETTINGS: dict[str, Any] = {
@@ -38,7 +38,7 @@ def tuned(folds: list[Fold]) -> TuningResult:
 
 
 def test_trial_of_a_dead_process_is_repeated(folds: list[Fold], tuned: TuningResult, tmp_path: Path) -> None:
-    storage, stored = f"sqlite:///{tmp_path}/study.db", tmp_path / "predictions"
+    storage, stored = journal_url(tmp_path / "study.log"), tmp_path / "predictions"
     tune(folds, trials=7, storage=storage, folder=stored, **SETTINGS)
     with open_storage(storage) as opened:
         study = optuna.load_study(study_name=None, storage=opened)
@@ -50,7 +50,7 @@ def test_trial_of_a_dead_process_is_repeated(folds: list[Fold], tuned: TuningRes
 
 
 def test_warm_start_is_part_of_the_study(folds: list[Fold], tuned: TuningResult, tmp_path: Path) -> None:
-    warm, storage = warm_start_trials(tuned.best, tuned.trials, "wine:1"), f"sqlite:///{tmp_path}/study.db"
+    warm, storage = warm_start_trials(tuned.best, tuned.trials, "wine:1"), journal_url(tmp_path / "study.log")
     started = tune(folds, trials=8, storage=storage, warm=warm, **SETTINGS)
     with open_storage(storage) as opened:
         trials = optuna.load_study(study_name=None, storage=opened).trials

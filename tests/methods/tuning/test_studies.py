@@ -18,7 +18,6 @@ from mlnb.methods.tuning.studies import (
     enqueue_trial,
     finished_trials,
     is_dead,
-    open_storage,
     open_study,
     open_trials,
     read_trial,
@@ -27,6 +26,7 @@ from mlnb.methods.tuning.studies import (
     take_trial,
     worker_name,
 )
+from mlnb.methods.tuning.study_storages import open_storage
 
 FAMILIES = ["linear", "baseline"]
 

@@ -16,12 +16,12 @@ from mlnb.methods.tuning.hyperparameter_search import tune
 from mlnb.methods.tuning.studies import (
     enqueue_trial,
     finished_trials,
-    open_storage,
     open_study,
     open_trials,
     report_trial,
     take_trial,
 )
+from mlnb.methods.tuning.study_storages import open_storage
 from mlnb.methods.tuning.trial_leases import TrialLeases
 
 TRIALS = 5
