@@ -9,7 +9,7 @@ import os
 import re
 import warnings
 
-from mlnb.errors import PasswordWarning
+from mlnb.errors import PasswordWarning, SettingsError
 
 MASK = "********"
 VARIABLE = "URL_PASSWORD_"  # followed by a number
@@ -27,8 +27,15 @@ def hide_passwords(text: str) -> str:
 
 
 def expand_url(setting: str) -> str:
-    """Return a URL of the settings with `${NAME}` from the environment; a password in it is reported once."""
-    return os.path.expandvars(hide_passwords(setting))
+    """Return a URL of the settings with `${NAME}` from the environment; a password in it is reported once.
+
+    Raises:
+        SettingsError: A variable that it names is not set.
+    """
+    url = hide_passwords(setting)
+    if missing := [name for name in re.findall(r"\$\{(\w+)\}", url) if name not in os.environ]:
+        raise SettingsError(f"{mask_passwords(setting)!r}: the environment variable {missing[0]} is not set.")
+    return os.path.expandvars(url)
 
 
 def mask_passwords(text: str) -> str:

@@ -11,9 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlnb.engine.project import Project
-from mlnb.errors import PasswordWarning
+from mlnb.errors import PasswordWarning, SettingsError
 from mlnb.registry.database import database_url
-from mlnb.url_passwords import MASK, has_password, hidden_passwords, hide_passwords, mask_passwords, reveal_passwords
+from mlnb.url_passwords import (
+    MASK,
+    expand_url,
+    has_password,
+    hidden_passwords,
+    hide_passwords,
+    mask_passwords,
+    reveal_passwords,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -104,3 +112,11 @@ def test_an_unexpected_error_and_the_command_line_have_no_password(tmp_path: Pat
     assert done.stderr.replace("'hidden-pw' not in", "").count("hidden-pw") == 0, done.stderr
     assert done.stderr.count("a URL has a password") == 1
     assert "s3://ann:${URL_PASSWORD_1}@host/x" in done.stderr
+
+
+def test_a_variable_that_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_SUCH", raising=False)
+    with pytest.raises(SettingsError, match=r"'postgresql://u:.*': the environment variable NO_SUCH is not set"):
+        expand_url("postgresql://u:${NO_SUCH}@h/x")
+    monkeypatch.setenv("NO_SUCH", "pw")
+    assert expand_url("postgresql://u:${NO_SUCH}@h/x") == "postgresql://u:pw@h/x"

@@ -15,13 +15,14 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from mlnb import environment
+from mlnb.cli.check import find_problems
 from mlnb.cli.text_tables import table
 from mlnb.engine.project import Project
-from mlnb.errors import UsageError
+from mlnb.errors import MissingExtra, UsageError
 from mlnb.machine import usable_cores
 from mlnb.settings import GROUPS, ProcessSettings, ServiceSettings, unknown_variables
 from mlnb.suggestions import did_you_mean
-from mlnb.url_passwords import mask_passwords
+from mlnb.url_passwords import expand_url, mask_passwords
 
 OLDEST, NEWEST = (3, 11), (3, 13)
 GIGABYTE = 1e9
@@ -200,6 +201,24 @@ def variables(project: Project) -> Iterator[Finding]:
         yield Finding("note", "environment", f"{name} is no setting of mlnb", did_you_mean(name, names).strip())
 
 
+def settings(project: Project) -> Iterator[Finding]:
+    """Check the sections and the URLs of settings.ini, and the notebooks that it names; nothing is connected."""
+    problems = find_problems(project)
+    for name in ("registry", "audit_anchor", "predictions"):
+        try:
+            expand_url(project.settings.read(name).value)
+        except UsageError as error:
+            problems.append(f"{name}: {error}")
+    try:
+        _ = project.database
+    except (UsageError, MissingExtra) as error:
+        problems.append(f"database: {error}")
+    for problem in problems:
+        yield Finding("wrong", "settings", problem, "change settings.ini or the notebook; see `mlnb check`")
+    if not problems:
+        yield Finding("ok", "settings", f"pipelines: {', '.join(project.pipelines)}")
+
+
 def remote(project: Project) -> Iterator[Finding]:
     """Check the remote store: whether it responds, keeps what is there, and how fast it is."""
     store = project.store.remote
@@ -234,8 +253,10 @@ def settings_table(project: Project) -> str:
     """Return every setting with its value and origin as text; secrets are masked."""
     rows = []
     for group in (project.settings, ServiceSettings(), ProcessSettings()):
-        rows += [[group.label(name), value, origin, meaning] for name, value, origin, meaning in group.lines()]
-    return table(["setting", "value", "origin", "meaning"], rows)
+        for name, value, origin, meaning in group.lines():
+            variable = group.declared()[name].variable
+            rows.append([group.label(name), value, origin, variable if group.IN_FILE else "", meaning])
+    return table(["setting", "value", "origin", "variable", "meaning"], rows, optional=["variable"])
 
 
 CHECKS: tuple[Callable[[Project], Iterator[Finding]], ...] = (
@@ -246,4 +267,5 @@ CHECKS: tuple[Callable[[Project], Iterator[Finding]], ...] = (
     folders,
     machine,
     variables,
+    settings,
 )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import toys
 
 from mlnb.cli import doctor
 from mlnb.cli.main import main
@@ -85,3 +86,35 @@ def test_too_many_threads_are_reported() -> None:
         ("OMP_NUM_THREADS=64", "lower it: there are 2 cores"),
         ("OMP_WAIT_POLICY=passive", ""),
     ]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("MLNB_DATABASE", "nonsense", "database: The setting `database` is 'nonsense'; expected postgresql://"),
+        ("MLNB_DATABASE", "postgresql://u:${NO_SUCH}@h/x", "the environment variable NO_SUCH is not set"),
+        ("registry", "postgresql://u:${NO_SUCH}@h/x", "registry: 'postgresql://u:${NO_SUCH}@h/x': the environment"),
+        ("[stage nope]", "retries = 1", "[stage nope]: there is no stage 'nope'"),
+    ],
+)
+def test_settings_that_a_run_would_refuse_are_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str
+) -> None:
+    toys.new_project(tmp_path)
+    root = tmp_path / "project"
+    assert states(doctor.settings(Project.find(root))) == {"settings": "ok"}
+    path = root / "settings.ini"
+    if variable.startswith("MLNB"):
+        monkeypatch.setenv(variable, value)
+    elif variable.startswith("["):
+        path.write_text(f"{path.read_text()}\n{variable}\n{value}\n")
+    else:
+        path.write_text(path.read_text().replace(f"\n{variable} =", f"\n{variable} = {value}", 1))
+    (finding,) = doctor.settings(Project.find(root))
+    assert finding.state == "wrong" and message in finding.result
+
+
+def test_the_variables_of_settings_are_listed(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    lines = {line.split()[0]: line for line in doctor.settings_table(project).splitlines()}
+    assert "MLNB_RUN_MEMORY" in lines["memory"] and "MLNB_DATABASE" in lines["database"]

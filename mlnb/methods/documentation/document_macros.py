@@ -139,7 +139,10 @@ measured.
 {% endif %}
 {% if parts.outside() %}
 - Cross-validation gave {{ metrics.deciding.name | short }} {{ best.score }}, outside the test interval {{ \
-metrics.deciding | spread }}: the test rows differ from the training rows, or the search has overfitted the folds.
+metrics.deciding | spread }}: {% if parts.optimistic() %}the test rows are harder to predict than the training rows, \
+or the search has overfitted the folds.{% else %}the test rows are easier to predict than the training rows, or the \
+model, which learned from more rows, is better than those of the folds.{% endif %}
+
 {% endif %}
 {% if parts.not_clearly_better() %}
 - It is not clearly better than a linear model (difference in {{ metrics.deciding.name | short }} {{ \

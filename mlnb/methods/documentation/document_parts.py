@@ -206,6 +206,14 @@ class DocumentParts:
         score = value_of(self.artifacts["best"]["score"])
         return None not in (low, high, score) and not low <= score <= high
 
+    def optimistic(self) -> bool:
+        """Whether the score of the cross-validation is better than the test interval."""
+        low, high = (value_of(self.metrics["deciding"][end]) for end in ("low", "high"))
+        best = self.artifacts["best"]
+        return bool(
+            value_of(best["score"]) < low if best["direction"] == "minimize" else value_of(best["score"]) > high
+        )
+
     def not_clearly_better(self) -> bool:
         """Whether the model is not clearly better than a linear one."""
         low = value_of(self.metrics["references"]["linear"]["difference"]["low"])

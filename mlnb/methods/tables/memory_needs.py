@@ -33,7 +33,7 @@ def table_need(rows: int, columns: int) -> int:
     return BASE_BYTES + max(rows * (ROW_BYTES + columns), TEST_BYTES * min(rows // 10, TEST_ROWS))
 
 
-def require_memory(rows: int, columns: int, size: float, files: ColumnFiles) -> None:
+def require_memory(rows: int, columns: int, size: float, files: ColumnFiles, file_times: float = FILE_TIMES) -> None:
     """Raise `DataError` when a table fits neither in memory nor in files.
 
     Args:
@@ -41,6 +41,7 @@ def require_memory(rows: int, columns: int, size: float, files: ColumnFiles) -> 
         columns: of the table.
         size: of the table in memory, in bytes.
         files: for its columns, with the memory that is available.
+        file_times: sizes of the table that its files and artifacts take on the disk.
     """
     if not files.holds(size):
         return
@@ -53,9 +54,9 @@ def require_memory(rows: int, columns: int, size: float, files: ColumnFiles) -> 
         )
     folder = next(folder for folder in (files.folder, *files.folder.absolute().parents) if folder.exists())
     free = shutil.disk_usage(folder).free
-    if FILE_TIMES * size > free:
+    if file_times * size > free:
         raise DataError(
-            f"{rows:,} rows and {columns} columns are held in files, which need about {_gb(FILE_TIMES * size)} on the "
+            f"{rows:,} rows and {columns} columns are held in files, which need about {_gb(file_times * size)} on the "
             f"disk of {folder}; {_gb(free)} are free. Free some space, or use a sample of the rows"
         )
 

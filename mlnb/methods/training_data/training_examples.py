@@ -134,7 +134,7 @@ def learn_examples(
     arrays = TableArrays(training, schema, use_up)
     lean = compact and len(training) > LONG
     if lean:  # encoded, a table may have many more columns
-        require_memory(len(y), len(encoder.names), encoder.matrix_bytes(len(y)), files)
+        require_memory(len(y), len(encoder.names), encoder.matrix_bytes(len(y)), files, file_times=1.0)
     X = encoder.pack_training(arrays, y, files) if lean else encoder.transform_training(arrays, y)
     if use_up and len(y) > LONG:
         release_memory()

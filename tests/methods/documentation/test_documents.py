@@ -152,6 +152,20 @@ def test_the_parts_of_a_rich_run() -> None:
         assert part in text, (part, text)
 
 
+@pytest.mark.parametrize(
+    ("score", "reason"),
+    [(0.9, "or the search has overfitted the folds."), (0.7, "is better than those of the folds."), (0.8, "")],
+)
+def test_a_score_outside_the_test_interval_is_explained(score: float, reason: str) -> None:
+    lines = card(best=Candidate(family="linear", metric="roc_auc", score=score, trials=2)).splitlines()
+    stated = [line for line in lines if line.startswith("- Cross-validation gave")]
+    assert [line.endswith(reason) for line in stated] == ([True] if reason else [])
+    loss = replace(AUC, name="log_loss", direction="minimize")
+    best = Candidate(family="linear", metric="log_loss", score=score, trials=2, direction="minimize")
+    turned = card(best=best, metrics=replace(METRICS, deciding=loss, scores={"log_loss": loss}))
+    assert ("overfitted" in turned) == (score == 0.7)
+
+
 def test_many_classes_are_shortened() -> None:
     text = card(contract=ProblemContract(task="multiclass", target="t", classes=tuple(f"c{n}" for n in range(40))))
     assert "c11, and 28 more" in text and "c12" not in text
