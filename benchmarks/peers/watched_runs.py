@@ -66,9 +66,9 @@ def watch(
     memory, spent, busy, done = dict[str, int](), dict[int, float](), Counter[str](), threading.Event()
 
     def look() -> None:
-        others = set[int]()
-        while not done.wait(0.5):
-            total, stage = 0, _running(cwd)
+        others, looked = set[int](), 0.0
+        while not done.wait(max(0.5, 20 * looked)):  # the memory of a large process takes long to read, and stops it
+            begun, total, stage = time.thread_time(), 0, _running(cwd)
             for process in psutil.process_iter():
                 try:
                     if process.pid in others:
@@ -83,6 +83,7 @@ def watch(
                 except (psutil.Error, OSError):
                     continue
             memory[stage] = max(memory.get(stage, 0), total)
+            looked = time.thread_time() - begun
 
     watcher = threading.Thread(target=look, daemon=True)
     watcher.start()
