@@ -124,8 +124,8 @@ class FairnessReduction(Record, frozen=True, kw_only=True):
         groups: groups with enough rows; the rows of others have their class and weight 1.
         fits: number of fits of the search.
         rows: out-of-fold rows that the figures are of.
-        difference_before, difference: largest difference between the groups without and with it.
-        accuracy_before, accuracy: share of correct decisions without and with it.
+        difference_before, difference: largest difference between the groups, of the same model without it and with it.
+        accuracy_before, accuracy: share of correct decisions, of the same model without it and with it.
         original: the members that tuning selected without it.
         decision: their decision.
     """

@@ -19,7 +19,7 @@ from ...errors import DataError, ParameterError
 from ..calibration.fair_thresholds import RATES, GroupRows, large_groups
 from ..contracts.candidates import Candidate, EnsembleMember, FairnessReduction, LearnedRows
 from ..contracts.problems import REDUCTIONS, ProblemContract
-from ..decisions.decision_rules import calibrate, choose_classes
+from ..decisions.decision_rules import choose_classes
 from ..metrics.weighted_metrics import score
 from ..models.fitted_models import predict
 from ..models.model_families import fit_model
@@ -30,6 +30,7 @@ from ..training_data.protected_rows import ProtectedRows
 from ..training_data.training_examples import objective
 from .ensembles import order_out_of_fold
 from .model_selection import TuningResult
+from .trials import folds_used
 
 MOST_FITS = 40  # fits of the search in each fold
 ITERATIONS = 10  # of the exponentiated gradient; each needs up to nine fits, most of them again
@@ -70,6 +71,7 @@ class _Search:
         y: classes of the validation rows, fold after fold (m,).
         codes: group of each (m,); -1 for groups that are not compared.
         compared: whether the group of each is compared (m,).
+        plain: out-of-fold probabilities of the model without costs (m,).
         fits: number of fits so far.
     """
 
@@ -86,6 +88,7 @@ class _Search:
         self.compared = self.codes >= 0
         self.cells = _cells(self.codes, self.y)[self.compared]
         self.count, self.fits = 2 * len(groups), 0
+        self.plain = np.zeros(len(self.y))
         self.results: dict[bytes, tuple[Costs, np.ndarray]] = {}
 
     def fit(self, learned: np.ndarray, weights: np.ndarray) -> tuple[Costs, np.ndarray]:
@@ -126,8 +129,8 @@ class _Search:
     def uses_weights(self) -> bool:
         """Return whether the model depends on weights."""
         learned, even = np.arange(self.count) % 2, np.ones(self.count)
-        one, other = (self.predict((learned, weights), SEARCHED) for weights in (even, even + 4 * learned))
-        return not np.array_equal(one, other)
+        self.plain, other = (self.predict((learned, weights), SEARCHED) for weights in (even, even + 4 * learned))
+        return not np.array_equal(self.plain, other)
 
 
 def _cells(codes: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -196,7 +199,7 @@ def reduce_differences(
 
     Args:
         tuned: the finished search.
-        folds: that it was validated on; those of the first repeat are used.
+        folds: that it was validated on; those of the first repeat are used, of a long table as many as in a trial.
         contract: protected columns, fairness measure, costs.
         protected: groups of all training rows.
         count: number of training rows.
@@ -209,7 +212,7 @@ def reduce_differences(
     """
     from threadpoolctl import threadpool_limits
 
-    some, measure = _first_repeat(folds), contract.fairness_metric or ""
+    some, measure = folds_used(_first_repeat(folds)), contract.fairness_metric or ""
     rows = np.concatenate([_present(fold.rows) for fold in some])
     names = [protected.names[row] for row in rows.tolist()]
     groups = large_groups(names, protected.y[rows], measure, contract.protected)
@@ -240,7 +243,8 @@ def reduce_differences(
     tuned_rows = np.arange(len(tuned.predictions)) if tuned.rows is None else tuned.rows
     held_out = order_out_of_fold(tuned.predictions, tuned_rows, count)
     decision = learn_decision(contract, held_out, protected.y, seed).decision
-    before = choose_classes(calibrate(held_out[rows], decision.calibration), decision)
+    plain = np.stack([1.0 - search.plain, search.plain], axis=1)
+    before = choose_classes(plain, replace(decision, calibration=None))
     reduction = FairnessReduction(
         columns=contract.protected, edges=dict(protected.edges), measure=measure, groups=tuple(groups),
         fits=search.fits, rows=int(compared.sum()),
@@ -317,7 +321,7 @@ def describe_reduction(best: Candidate) -> list[str]:
         return []
     return [
         f"Fairness reduction by groups of {', '.join(reduction.columns)}: {reduction.measure} differs by "
-        f"{reduction.difference:.3g} instead of {reduction.difference_before:.3g} between {len(reduction.groups)} "
-        f"groups, accuracy {reduction.accuracy:.4g} instead of {reduction.accuracy_before:.4g}, on "
-        f"{reduction.rows:,} out-of-fold rows; {reduction.fits} fits",
+        f"{reduction.difference:.3g} instead of {reduction.difference_before:.3g} for the same model without it, "
+        f"between {len(reduction.groups)} groups; accuracy {reduction.accuracy:.4g} instead of "
+        f"{reduction.accuracy_before:.4g}, on {reduction.rows:,} out-of-fold rows; {reduction.fits} fits",
     ]

@@ -84,7 +84,10 @@ def test_threads_repeats_and_a_second_run_do_not_change_the_result() -> None:
 
 def test_rows_that_are_never_validated_are_learned_from(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fairness_reductions, "MOST_FITS", 3)
-    fair = reduce_on("demographic_parity", make_folds(np.where(np.arange(N) < 60, -1, np.arange(N) % 2)))
+    folds = make_folds(np.where(np.arange(N) < 60, -1, np.arange(N) % 2))
+    contract = replace(CONTRACT, fairness_metric="demographic_parity")
+    tuned = tuned_on(folds[:1])  # a search that ended before the last fold
+    fair = reduce_differences(tuned, folds, contract, ProtectedRows({}, NAMES, Y), N)
     assert fair.best.reduction is not None and fair.best.reduction.rows == N - 60
     assert fair.best.reduction.fits <= 2 * (3 + 2 + len(fair.best.models))  # costs, a test of weights, members
     model = fit_winner(fair.best, "binary", 2, "roc_auc", X, Y, protected=NAMES)
