@@ -5,12 +5,14 @@ import pytest
 from custom_encoders import moments
 from small_forecasts import make_forecaster
 
-from mlnb.errors import ParameterError
+from mlnb.errors import ParameterError, UsageError
 from mlnb.methods.contracts.responses import Golden
 from mlnb.methods.encoding.encoder_interface import UnusableValue
 from mlnb.methods.encoding.table_encoder import stored_encoders
 from mlnb.methods.tables.columns import to_arrays
 from mlnb.methods.training_data.forecast_examples import fit_windows
+from mlnb.serving.edge.onnx.onnx_export import make_graph
+from mlnb.serving.edge.portable_export import export_text
 from mlnb.serving.runtime.forecast_handler import ForecastHandler, history_columns
 from mlnb.serving.runtime.model_parts import ModelParts, read_record
 from mlnb.serving.runtime.request_bodies import BadRequest, BadRows
@@ -122,3 +124,10 @@ def test_encoders_that_do_not_suit_a_forecast_are_refused(encoded, column, code,
     training = pd.DataFrame(read_record(Golden, encoded / "golden.json").rows)
     with pytest.raises(ParameterError, match=message):
         fit_windows(parts.contract, parts.schema, training, encoders={column: code})
+
+
+def test_forms_without_the_service_refuse_the_code_of_a_project(encoded, tmp_path):
+    with pytest.raises(UsageError, match=r"encoded by 'moments' of nbs/encoders.* that Python alone cannot run"):
+        export_text(encoded, tmp_path / "portable")
+    with pytest.raises(UsageError, match=r"encoded by 'moments' of nbs/encoders.* that ONNX cannot run"):
+        make_graph(ModelParts.load(encoded))
