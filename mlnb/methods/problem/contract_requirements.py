@@ -154,19 +154,25 @@ def complete_requirements(
             sources["fairness_metric"] = f"default: for the task {task}"
         changes["fairness_metric"] = chosen
     if problem.fairness_mitigation:
-        _check_mitigation(problem.fairness_mitigation, task, problem.protected, changes.get("fairness_metric"))
+        _check_mitigation(problem, problem.fairness_mitigation, task, changes.get("fairness_metric"))
     return replace(contract, sources=sources, **changes)
 
 
-def _check_mitigation(method: str, task: Task, protected: Sequence[str], measure: str | None) -> None:
+def _check_mitigation(problem: Problem, method: str, task: Task, measure: str | None) -> None:
     """Raise `ParameterError` where differences between groups cannot be reduced."""
     if not traits_of(task).two_classes:
         raise ParameterError(
             f"fairness mitigation by {method} was stated, but the task is {task}; expected binary: state a target of "
             "two classes, or set problem.fairness_mitigation to none"
         )
-    if not protected:
+    if not problem.protected:
         raise ParameterError(f"fairness mitigation by {method} was stated, but no protected columns; state protected")
     if measure not in MITIGATED:
         stated = f"fairness mitigation by {method} was stated for the measure {measure}"
         raise ParameterError(f"{stated}; expected one of: {', '.join(MITIGATED)}")
+    if method == REDUCTIONS and problem.weight is not None:
+        raise ParameterError(
+            f"fairness mitigation by {method} was stated, but {problem.weight!r} holds sample weights; expected none, "
+            "as its search weights the rows by group: set problem.fairness_mitigation to group_thresholds, or leave "
+            "out the weights"
+        )

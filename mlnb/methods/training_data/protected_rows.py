@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ...errors import DataError
 from ..calibration.fair_thresholds import range_edges, read_protected
 from ..contracts.candidates import FairnessReduction
 from ..contracts.decisions import GroupThresholds
@@ -47,15 +46,10 @@ def protected_rows(contract: ProblemContract, schema: Schema, training: pd.DataF
         training: n typed training rows.
 
     Raises:
-        DataError: a column has no groups, or the rows have sample weights.
+        DataError: a column has no groups.
     """
     if contract.fairness_mitigation != REDUCTIONS:
         return None
-    if contract.weight is not None:
-        raise DataError(
-            f"fairness mitigation: found sample weights in {contract.weight!r}, expected none for {REDUCTIONS}, which "
-            "weight the rows by group; set problem.fairness_mitigation to group_thresholds, or leave out the weights"
-        )
     columns = read_protected(contract, schema, training)
     edges = {name: ends for name, values in columns.items() if (ends := range_edges(values))}
     return ProtectedRows(edges, name_groups(columns, edges), read_target(contract, training).astype(np.int64))
