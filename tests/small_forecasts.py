@@ -14,6 +14,7 @@ from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden, to_wire
 from mlnb.methods.contracts.table_formats import ColumnFormat, DateFormat
 from mlnb.methods.decisions.decision_rules import write_decision
+from mlnb.methods.encoding.custom_encoders import EncoderCode
 from mlnb.methods.models.fitted_models import Model, save_model
 from mlnb.methods.models.model_families import fit_model
 from mlnb.methods.models.search_spaces import default_params
@@ -63,11 +64,12 @@ def make_history(frequency: Frequency, periods: int, first: int, shops: tuple[An
 
 def make_forecaster(
     folder: Path, family: str = "mean_level", unit: str = "D", factor: int = 1, horizon: int = 4, keys: bool = True,
-    holidays: tuple[int, ...] = (), renamed: Mapping[str, str] | None = None, local: bool = False, **more: Any,
+    holidays: tuple[int, ...] = (), renamed: Mapping[str, str] | None = None, local: bool = False,
+    encoders: Mapping[str, EncoderCode] | None = None, **more: Any,
 ) -> Path:  # fmt: skip
     """Return the `model` folder of a bundle; the family "ensemble" is one of every kind of member.
 
-    `renamed` gives columns other names, and with `local` timestamps are local days.
+    `renamed` gives columns other names, with `local` timestamps are local days, and `encoders` encode columns.
     """
     frequency = Frequency(unit, factor, **more)
     periods, first = (90, -40) if unit not in ("Q", "Y") else (60, -20)
@@ -86,7 +88,7 @@ def make_forecaster(
     request = request_schema(schema, contract)
     arrays = to_arrays(rows, request)
     encoder = Windows.fit(arrays, request, time="day", target="sold", keys=names, frequency=frequency,
-                          horizon=horizon, known_ahead=["price"], holidays=holidays)  # fmt: skip
+                          horizon=horizon, known_ahead=["price"], holidays=holidays, encoders=encoders)  # fmt: skip
     histories = encoder.histories(arrays)
     fan = encoder.transform(histories, choose_origins(histories, encoder.least, horizon))
     fan = fan.pick(np.isfinite(fan.y))

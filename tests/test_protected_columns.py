@@ -14,8 +14,10 @@ from mlnb.api.table_slices import slice_frame
 from mlnb.engine import runs
 from mlnb.engine.project import Project
 from mlnb.errors import ParameterError, UsageError
+from mlnb.methods.contracts.candidates import Candidate
 from mlnb.methods.contracts.evaluations import Metrics
 from mlnb.methods.contracts.gates import Gate
+from mlnb.methods.evaluation.fairness import describe_mitigation
 from mlnb.methods.problem.contract_requirements import complete_requirements, state_requirements
 from mlnb.methods.tasks.task_traits import Task
 from mlnb.serving.batch.batch_scorer import Scorer
@@ -53,6 +55,16 @@ def evaluated(root, names, *arguments):
     return run.load("metrics", Metrics), run.load("gate", Gate)
 
 
+def bundle_of(project, name):
+    """Return a folder with the parts of the latest run's model."""
+    run, folder = runs.open_run(Project.find(project)), project / name
+    shutil.copytree(run.load("model"), folder / "fitted")
+    for part in ("contract", "schema", "encoder", "golden"):
+        (folder / f"{part}.json").write_text(json.dumps(run.load(part)))
+    (folder / "version.txt").write_text("people:1\n")
+    return folder
+
+
 def test_protected_columns_are_compared_and_are_in_the_gate(project):
     limits = ["-p", "problem.protected", '["d", "e"]', "-p", "problem.fairness_limit", "0.01"]
     metrics, gate = evaluated(project, NAMES, *limits)
@@ -68,11 +80,7 @@ def fair_model(project):
     (project / "columns.toml").write_text('[columns.d]\nrole = "protected"\n')
     limits = ["-p", "ingest.declarations", "columns.toml", "-p", "problem.fairness_metric", "demographic_parity"]
     metrics, _ = evaluated(project, NAMES, *limits, "-p", "problem.fairness_mitigation", "group_thresholds")
-    run, folder = runs.open_run(Project.find(project)), project / "model"
-    shutil.copytree(run.load("model"), folder / "fitted")
-    for name in ("contract", "schema", "encoder", "golden"):
-        (folder / f"{name}.json").write_text(json.dumps(run.load(name)))
-    return folder, metrics
+    return bundle_of(project, "model"), metrics
 
 
 def test_thresholds_by_group_are_evaluated_with_and_without(fair_model):
@@ -133,6 +141,38 @@ def test_forms_without_the_service_refuse_thresholds_by_group(fair_model, tmp_pa
         export_text(folder, tmp_path / "portable")
 
 
+@pytest.fixture(scope="module")
+def reduced_model(project, fair_model):
+    """Return the bundle's folder `model` of a run whose model learned by groups of a column that is no feature."""
+    limits = ["-p", "ingest.declarations", "columns.toml", "-p", "problem.fairness_metric", "demographic_parity"]
+    metrics, _ = evaluated(project, NAMES, *limits, "-p", "problem.fairness_mitigation", "reductions")
+    return bundle_of(project, "reduced"), metrics, runs.open_run(Project.find(project)).load("best", Candidate)
+
+
+def test_reductions_are_evaluated_with_and_without(reduced_model):
+    _, metrics, best = reduced_model
+    mitigation = metrics.mitigation
+    assert mitigation.method == "reductions" and mitigation.changed > 0 and mitigation.unknown == 0
+    assert mitigation.before[0].difference.value != metrics.fairness[0].difference.value
+    assert mitigation.accuracy_before.low <= mitigation.accuracy_before.value <= mitigation.accuracy_before.high
+    assert best.reduction.groups == (("f",), ("m",)) and best.reduction.difference < best.reduction.difference_before
+    assert all(member.learned_rows for member in best.models)
+    text = "\n".join(describe_mitigation(mitigation, metrics.fairness))
+    assert "fairness reduction by groups of d" in text and "Using a protected attribute in training" in text
+
+
+def test_a_reduced_model_is_served_without_the_protected_column(reduced_model, tmp_path):
+    folder, _, best = reduced_model
+    predictor = Predictor.load(folder)
+    assert predictor.replay() is None and "d" not in predictor.golden.rows[0]
+    assert len(predictor.parts.model.native["members"]) == len(best.members) > 1
+    assert [predictor.predict([row])[0] for row in predictor.golden.rows[:20]] == predictor.predict(
+        predictor.golden.rows[:20]
+    )
+    Scorer(folder)  # raises when batch scoring differs
+    assert export_text(folder, tmp_path / "portable")
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -141,10 +181,12 @@ def test_forms_without_the_service_refuse_thresholds_by_group(fair_model, tmp_pa
         ({"fairness_metric": "accuracy"}, "expected one of: equalized_odds"),
     ],
 )
-def test_mitigation_that_does_not_suit_the_contract_is_refused(changes, message):
-    stated = {"protected": ["d"], "fairness_mitigation": "group_thresholds", "fairness_metric": "demographic_parity"}
+@pytest.mark.parametrize("method", ["group_thresholds", "reductions"])
+def test_mitigation_that_does_not_suit_the_contract_is_refused(changes, message, method):
+    stated = {"protected": ["d"], "fairness_mitigation": method, "fairness_metric": "demographic_parity"}
     with pytest.raises(ParameterError, match=message):
         complete_requirements(state_requirements(**(stated | changes)), Task.BINARY, ["no", "yes"], NAMES)
-    stated["fairness_metric"] = "accuracy"
-    with pytest.raises(ParameterError, match="expected binary"):
-        complete_requirements(state_requirements(**stated), Task.MULTICLASS, ["a", "b", "c"], NAMES)
+    stated["fairness_metric"] = "auto"
+    for task, classes in ((Task.MULTICLASS, ["a", "b", "c"]), (Task.REGRESSION, None)):
+        with pytest.raises(ParameterError, match=f"{method} was stated, but the task is {task}; expected binary"):
+            complete_requirements(state_requirements(**stated, coverage=None), task, classes, NAMES)

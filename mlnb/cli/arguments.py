@@ -20,6 +20,7 @@ EXAMPLES = """examples:
   mlnb run --data shops.csv --target sold --each store --with-global     and one of all rows, compared with them
   mlnb run --target sold --each 'shops/*.csv'     one model for each file
   mlnb plan --data shops.csv --target sold --each store  which stages each segment would run, or why it is skipped
+  mlnb run -p protected '["sex"]' -p fairness_mitigation reductions   fit a model whose decisions differ less by group
   mlnb run --upto features                        stop after a stage; see also --from, --only and --force
   mlnb run -p ingest.data 'postgresql://u:${DB_PASSWORD}@host/db::customers'   the secret is not stored
 

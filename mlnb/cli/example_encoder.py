@@ -10,9 +10,9 @@ CELLS = '''\
 > An encoder of this project: how many words a text has, and how rare they are among the training rows.
 
 %% md
-`mlnb run -p features.encoders '{"note": "rare_words"}'` encodes the column `note` with it. Each fold of the search
-learns a separate encoder from its training rows. Missing texts are encoded as missing without the encoder. Change
-`fit`, `name` and `kinds`.
+`mlnb run -p features.encoders '{"note": "rare_words"}'` encodes the column `note` with it, of a table or of a forecast.
+Each fold of the search learns a separate encoder from its training rows. Missing texts are encoded as missing without
+the encoder. Change `fit`, `name` and `kinds`.
 
 %% code
 #| default_exp encoders.rare_words

@@ -60,7 +60,7 @@ def describe_requirements(problem: Problem) -> list[str]:
         most = "" if limit is None else f"; they may differ by {limit:g} at most"
         lines.append(f"Groups compared: by {', '.join(problem.protected)}{most}.")
     if problem.fairness_mitigation:
-        lines.append(describe_caution(problem.protected))
+        lines.append(describe_caution(problem.protected, problem.fairness_mitigation))
     if problem.coverage:
         lines.append(f"Intervals hold {problem.coverage:.0%} of the truths.")
     return lines

@@ -6,6 +6,7 @@
 __all__ = ['SCORED_ROWS', 'SCORED_TIMES', 'is_fitted_from_columns', 'fit_best', 'describe_fit', 'pick_scored']
 
 # %% ../../nbs/stages/60_train.ipynb #c05
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,7 @@ def fit_best(
     seed: int = 0,
     threads: int = 2,
     record: dict[str, Any] | None = None,
+    protected: Sequence[tuple[str, ...]] | None = None,
 ) -> Model:
     """The winner fitted on all rows.
 
@@ -44,6 +46,7 @@ def fit_best(
         contract: task, classes, metric.
         examples: to learn from.
         record: filled with the loss a round when the family boosts by LightGBM.
+        protected: group of each row in the protected columns (n,), for members that learn by group.
 
     Raises:
         ValueError: for rows that teach nothing.
@@ -51,7 +54,7 @@ def fit_best(
     return fit_winner(
         best, contract.task, len(contract.classes or ()), objective(contract), examples.X, examples.y,
         weights=examples.weights, groups=examples.groups, constraints=examples.constraints, seed=seed,
-        threads=threads, record=record,
+        threads=threads, record=record, protected=protected,
     )  # fmt: skip
 
 # %% ../../nbs/stages/60_train.ipynb #c08

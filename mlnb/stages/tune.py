@@ -125,5 +125,6 @@ def describe_winner(best: Candidate) -> list[str]:
         f"{best.trials} trials, {best.pruned} pruned, {best.failed} failed; budget: {best.stopped_by}",
     ]
     for member in best.members if best.is_ensemble else ():
-        lines.append(f"  {member.weight:.0%} {member.family}, trial {member.number}, alone {member.score:.4f}")
+        score = "learns by group" if member.learned_rows else f"alone {member.score:.4f}"
+        lines.append(f"  {member.weight:.0%} {member.family}, trial {member.number}, {score}")
     return lines

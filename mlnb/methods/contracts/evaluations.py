@@ -249,13 +249,13 @@ class FairnessAssessment(GroupDifference, frozen=True, kw_only=True):
 
 
 class FairnessMitigation(Record, frozen=True, kw_only=True):
-    """The test rows with and without thresholds by group.
+    """The test rows with and without fairness mitigation.
 
     Args:
         method: key of MITIGATIONS.
-        columns: protected columns that decisions depend on.
+        columns: protected columns that decisions, or the fit of the model, depend on.
         changed: share of the test rows with another decision than without mitigation, in [0, 1].
-        unknown: share of the test rows whose group has the common threshold, in [0, 1].
+        unknown: share of the test rows whose group has the common threshold, in [0, 1]; 0 for reductions.
         accuracy_before, accuracy: share of correct decisions without and with mitigation.
         accuracy_change: the difference of both, on the same resamples.
         before: the groups of each protected column without mitigation.
@@ -328,7 +328,7 @@ class Metrics(Record, frozen=True, kw_only=True):
         alerts: anomaly detection with a threshold.
         forecast: forecasting.
         fairness: one assessment for each protected column.
-        mitigation: what thresholds by group change; None without them.
+        mitigation: what the fairness mitigation changes; None without.
         slices: slices of the test rows.
         robustness: perturbed inputs, the unperturbed ones first.
         importance: permutation importance, most important first.

@@ -12,14 +12,26 @@ from typing import Any
 import numpy as np
 
 from ..contracts.decisions import Decision, GroupThresholds
+from ..contracts.problems import GROUP_THRESHOLDS, REDUCTIONS
 from ..tables.columns import Schema, to_array
 
 MISSING = "missing"  # group of rows without a value
 HALF = 0.5  # threshold of a decision without one
 
 # %% ../../../nbs/methods/decisions/group_thresholds.ipynb #g04
-def describe_caution(columns: Sequence[str]) -> str:
-    """Return the caution about decisions that depend on protected columns, as two sentences."""
+def describe_caution(columns: Sequence[str], method: str | None = GROUP_THRESHOLDS) -> str:
+    """Return the caution about decisions, or a model, that depend on protected columns, as two sentences.
+
+    Args:
+        columns: the protected columns.
+        method: fairness mitigation, key of MITIGATIONS.
+    """
+    if method == REDUCTIONS:
+        return (
+            f"Caution: the model is fitted with classes and weights that depend on {', '.join(columns)}. Using a "
+            "protected attribute in training can be unlawful, even where decisions do not need it and differences "
+            "between groups become smaller, such as in employment or credit: obtain legal advice."
+        )
     return (
         f"Caution: decisions depend on {', '.join(columns)}. Treating people differently by a protected attribute can "
         "be unlawful, even to reduce differences between groups, such as in employment or credit: obtain legal advice."

@@ -114,11 +114,17 @@ No protected column is declared, so that groups of people were not compared.
 {% if metrics.mitigation %}
 {% set mitigation = metrics.mitigation %}
 
+{% if mitigation.method == "reductions" %}
+**The model is fitted with classes and weights that depend on {{ mitigation.columns | listed }}**, so that the \
+fairness measure differs less between groups. Decisions depend on these columns only where they are features. This \
+changes {{ mitigation.changed | percent }} of the decisions on the test rows.
+{% else %}
 **Decisions depend on {{ mitigation.columns | listed }}**: each group has its own threshold, so that the fairness \
 measure differs less between groups. This changes {{ mitigation.changed | percent }} of the decisions on the test \
 rows; {{ mitigation.unknown | percent }} of the rows are of groups with the common threshold.
+{% endif %}
 
-| on the test rows | without thresholds by group | with them |
+| on the test rows | without mitigation | with it |
 |---|---|---|
 | accuracy | {{ mitigation.accuracy_before | spread }} | {{ mitigation.accuracy | spread }} |
 {% for entry in mitigation.before %}
@@ -126,8 +132,9 @@ rows; {{ mitigation.unknown | percent }} of the rows are of groups with the comm
 metrics.fairness[loop.index - one].difference | spread }} |
 {% endfor %}
 
-Treating people differently by a protected attribute can be unlawful, even to reduce differences between groups, for \
-instance in employment or credit. Obtain legal advice before use, and state its result in the answers below.
+Treating people differently by a protected attribute, or using one in training, can be unlawful, even to reduce \
+differences between groups, for instance in employment or credit. Obtain legal advice before use, and state its \
+result in the answers below.
 {% endif %}
 {% endmacro %}
 {% macro limitations() %}

@@ -346,10 +346,16 @@ class CustomCodec:
             codec.fill(values[inside], block := np.empty((len(inside), len(self.names))))
             out[inside] = block
 
-    def example(self, kind: str) -> Any:
-        """Return an example of a value that the encoder reads, as its class gives it, for a column of a kind."""
+    def example(self, kind: str, number: int = 0) -> Any:
+        """Return an example of a value that the encoder reads, as its class gives it, for a column of a kind.
+
+        Args:
+            kind: of the column.
+            number: of the example [0..]; after the last one, the first one follows.
+        """
         loaded: LoadedEncoder = self._loaded  # type: ignore[attr-defined]
-        return loaded.encoder.examples(kind)[0]
+        examples = loaded.encoder.examples(kind)
+        return examples[number % len(examples)]
 
     def write(self, value: Any, out: np.ndarray) -> None:
         """Write the numbers of one value, which is not missing, into `out` (k,). Raises `UnusableValue`."""

@@ -24,7 +24,7 @@ from ..tables.columns import nearest
 
 
 def read_encoders(
-    folder: Path, root: Path, columns: Mapping[str, str], independent: bool = True
+    folder: Path, root: Path, columns: Mapping[str, str], independent: bool = True, forecast: bool = False
 ) -> tuple[dict[str, EncoderCode], list[str]]:
     """Return the encoder of each column, after checking its contract, and a line for each encoder.
 
@@ -33,14 +33,18 @@ def read_encoders(
         root: folder of the project.
         columns: column -> name of its encoder.
         independent: whether the rows of the task are encoded one by one; those of a forecast are windows.
+        forecast: whether the stage gives the encoders to the windows of a forecast.
 
     Raises:
         NotebookError: a file is no notebook.
-        ParameterError: there is no encoder of a name, or the task is a forecast.
+        ParameterError: there is no encoder of a name, or the stage of an earlier version has none for a forecast.
         ColumnEncoderError: the code fails, its declaration is wrong, a check failed, or two have the same name.
     """
-    if columns and not independent:
-        raise ParameterError("encoders: found columns of a forecast, whose encoder makes windows; expected none")
+    if columns and not independent and not forecast:
+        raise ParameterError(
+            "encoders: found columns of a forecast, and a notebook of the stage features that does not give them to "
+            "its windows; run mlnb upgrade, or leave out features.encoders"
+        )
     loaded = load_extensions(ENCODER, folder, root, load_column_encoder)
     codes, lines = dict[str, EncoderCode](), []
     for name in dict.fromkeys(columns.values()):

@@ -23,7 +23,7 @@ from mlnb.methods.contracts.evaluations import (
     GroupRates,
 )
 from ..contracts.gates import GateLine
-from ..contracts.problems import ProblemContract
+from ..contracts.problems import REDUCTIONS, ProblemContract
 from ..decisions.group_thresholds import describe_caution
 from .test_evaluation import format_estimate
 from ..metrics.exact_intervals import FEW, difference_interval
@@ -259,14 +259,14 @@ def assess_mitigation(
     seed: int = 0,
     weights: np.ndarray | None = None,
 ) -> FairnessMitigation:
-    """Return what thresholds by group change on the test rows, with 95 % bootstrap intervals.
+    """Return what the fairness mitigation changes on the test rows, with 95 % bootstrap intervals.
 
     Args:
         contract: protected columns, fairness measure and mitigation.
         columns: protected column -> values of the test rows (n,).
         y: class codes (n,).
         chosen: decided class codes without and with mitigation (n,).
-        covered: whether the group of each row has a threshold (n,).
+        covered: whether the group of each row has a threshold (n,); of reductions, which decide without groups, all.
         seed: of the bootstrap.
         weights: sample weights of the test rows (n,).
     """
@@ -305,12 +305,20 @@ def describe_mitigation(mitigation: FairnessMitigation | None, after: Sequence[F
     if mitigation is None:
         return []
     before, now, change = mitigation.accuracy_before, mitigation.accuracy, mitigation.accuracy_change
+    names = ", ".join(mitigation.columns)
+    if mitigation.method == REDUCTIONS:
+        first = f"The fairness reduction by groups of {names} changes {mitigation.changed:.1%} of the decisions."
+    else:
+        first = (
+            f"Thresholds by group of {names} change {mitigation.changed:.1%} of the decisions; "
+            f"{mitigation.unknown:.1%} of the rows are of groups with the common threshold."
+        )
     lines = [
-        f"Thresholds by group of {', '.join(mitigation.columns)} change {mitigation.changed:.1%} of the decisions; "
-        f"{mitigation.unknown:.1%} of the rows are of groups with the common threshold.",
-        f"accuracy: {format_estimate(before)} without, {format_estimate(now)} with them: {format_estimate(change)}",
+        first,
+        f"accuracy: {format_estimate(before)} without, {format_estimate(now)} with mitigation: "
+        f"{format_estimate(change)}",
     ]
     for one, other in zip(mitigation.before, after, strict=True):
-        both = f"{format_estimate(one.difference)} without, {format_estimate(other.difference)} with them"
+        both = f"{format_estimate(one.difference)} without, {format_estimate(other.difference)} with mitigation"
         lines.append(f"{one.measure} between groups of {one.column}: {both}")
-    return [*lines, describe_caution(mitigation.columns)]
+    return [*lines, describe_caution(mitigation.columns, mitigation.method)]

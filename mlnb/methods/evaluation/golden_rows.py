@@ -74,7 +74,7 @@ def hide_persons(pipeline: FittedPipeline, golden: Golden) -> Golden:
     if not hidden or (isinstance(pipeline.encoder, Windows) and pipeline.encoder.time in hidden):
         return golden
     numbers: dict[str, dict[Any, int]] = {name: {} for name in hidden}
-    encoded = _encoder_examples(pipeline)
+    encoded = _custom_codecs(pipeline)
     keys = {pipeline.contract.query, *pipeline.contract.series}
     rows = []
     for row in golden.rows:
@@ -84,7 +84,8 @@ def hide_persons(pipeline: FittedPipeline, golden: Golden) -> Golden:
                 code = numbers[name].setdefault(row[name], len(numbers[name]) + 1)
                 category = personal[name].kind in ("category", "text") or name in keys
                 changed[name] = f"{name} {code}" if category else OTHERS[personal[name].kind]
-                changed[name] = encoded.get(name, changed[name])
+                if name in encoded:
+                    changed[name] = encoded[name].example(personal[name].kind, code - 1)
         rows.append(changed)
     return Golden(rows=rows, predictions=respond_to_rows(pipeline, rows))
 
@@ -100,10 +101,20 @@ def _example_row(pipeline: FittedPipeline) -> dict[str, Any]:
 
 def _encoder_examples(pipeline: FittedPipeline) -> dict[str, Any]:
     """Return an example of each text or category that an encoder of the project encodes: it may read no other text."""
+    return {name: codec.example(_kind(pipeline, name)) for name, codec in _custom_codecs(pipeline).items()}
+
+
+def _custom_codecs(pipeline: FittedPipeline) -> dict[str, CustomCodec]:
+    """Return the codec of each text or category that an encoder of the project encodes."""
     encoder = pipeline.encoder
-    codecs = [] if isinstance(encoder, Windows) else [one for one in encoder.codecs if isinstance(one, CustomCodec)]
-    kinds = {one.column: pipeline.schema.column(one.column).kind for one in codecs}
-    return {one.column: one.example(kinds[one.column]) for one in codecs if kinds[one.column] in ("text", "category")}
+    parts = encoder.columns if isinstance(encoder, Windows) else [encoder]
+    codecs = [one for part in parts for one in part.codecs if isinstance(one, CustomCodec)]
+    return {one.column: one for one in codecs if _kind(pipeline, one.column) in ("text", "category")}
+
+
+def _kind(pipeline: FittedPipeline, column: str) -> str:
+    """Return the kind of a column of a request, where the key of a series is a category."""
+    return "category" if column in pipeline.contract.series else pipeline.schema.column(column).kind
 
 
 def _has_query(pipeline: FittedPipeline) -> bool:
@@ -127,6 +138,7 @@ def _example_history(pipeline: FittedPipeline, rows: Rows) -> list[dict[str, Any
     first = [row for row in rows if all(row.get(name) == key for name, key in keys.items())]
     columns = request_schema(pipeline.schema, pipeline.contract).features
     example = {column.name: _example_value(column) for column in columns} | dict.fromkeys(encoder.keys, "1")
+    example |= _encoder_examples(pipeline)
     level = example[encoder.target]
     history = []
     for number, row in enumerate(first):

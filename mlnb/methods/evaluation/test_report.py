@@ -102,7 +102,8 @@ def measure_test_set(
     if pipeline.tabular:
         columns = readable_columns(test_set.rows, pipeline.schema, contract.protected)
         fairness = assess_fairness(contract, columns, y, test_set.chosen, seed, test_set.weights)
-        metrics = replace(metrics, fairness=fairness, mitigation=_measure_mitigation(test_set, columns, seed))
+        mitigation = _measure_mitigation(test_set, columns, references.unmitigated, seed)
+        metrics = replace(metrics, fairness=fairness, mitigation=mitigation)
         if isinstance(decision.interval, ValueInterval):
             ends, nominal = bound_values(prediction, decision.interval), decision.interval.coverage
             metrics = replace(metrics, interval=check_interval(y, ends, contract.coverage or nominal, test_set.weights))
@@ -110,11 +111,14 @@ def measure_test_set(
 
 
 def _measure_mitigation(
-    test_set: ScoredTestSet, columns: Mapping[str, np.ndarray], seed: int
+    test_set: ScoredTestSet, columns: Mapping[str, np.ndarray], unmitigated: np.ndarray | None, seed: int
 ) -> FairnessMitigation | None:
-    """Return what thresholds by group change; None where the decision does not depend on groups."""
+    """Return what the fairness mitigation changes; None where there is none."""
     pipeline = test_set.pipeline
     decision = pipeline.decision
+    if unmitigated is not None:
+        chosen, covered = (unmitigated, test_set.chosen), np.ones(len(unmitigated), dtype=bool)
+        return assess_mitigation(pipeline.contract, columns, test_set.y, chosen, covered, seed, test_set.weights)
     if decision.groups is None:
         return None
     chosen = choose_classes(test_set.prediction, replace(decision, groups=None)), test_set.chosen

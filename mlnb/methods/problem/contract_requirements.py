@@ -12,7 +12,7 @@ from typing import Any
 
 from ...codec import replace
 from ...errors import ParameterError
-from ..contracts.problems import Problem, ProblemContract, start_contract
+from ..contracts.problems import GROUP_THRESHOLDS, REDUCTIONS, Problem, ProblemContract, start_contract
 from ..tasks.task_traits import Task, traits_of
 from ..tables.columns import nearest
 from ..decisions.decision_thresholds import cost_matrix, state_costs
@@ -21,7 +21,8 @@ from ..metrics.goals import check_bound, check_metric
 
 COVERAGE = 0.9  # default coverage of prediction intervals
 MITIGATIONS = {  # how differences between groups are reduced
-    "group_thresholds": "a threshold for each group, fitted on out-of-fold predictions: Hardt, Price and Srebro, 2016",
+    GROUP_THRESHOLDS: "a threshold for each group, fitted on out-of-fold predictions: Hardt, Price and Srebro, 2016",
+    REDUCTIONS: "models fitted with classes and weights by group, as an ensemble: Agarwal and others, 2018",
 }
 MITIGATED = ("equalized_odds", "equal_opportunity", "demographic_parity")  # fairness measures that it reduces
 FAIRNESS = {  # measure -> description; the tasks that it suits are one of their traits
@@ -153,16 +154,25 @@ def complete_requirements(
             sources["fairness_metric"] = f"default: for the task {task}"
         changes["fairness_metric"] = chosen
     if problem.fairness_mitigation:
-        _check_mitigation(problem.fairness_mitigation, task, problem.protected, changes.get("fairness_metric"))
+        _check_mitigation(problem, problem.fairness_mitigation, task, changes.get("fairness_metric"))
     return replace(contract, sources=sources, **changes)
 
 
-def _check_mitigation(method: str, task: Task, protected: Sequence[str], measure: str | None) -> None:
+def _check_mitigation(problem: Problem, method: str, task: Task, measure: str | None) -> None:
     """Raise `ParameterError` where differences between groups cannot be reduced."""
     if not traits_of(task).two_classes:
-        raise ParameterError(f"fairness mitigation by {method} was stated, but the task is {task}; expected binary")
-    if not protected:
+        raise ParameterError(
+            f"fairness mitigation by {method} was stated, but the task is {task}; expected binary: state a target of "
+            "two classes, or set problem.fairness_mitigation to none"
+        )
+    if not problem.protected:
         raise ParameterError(f"fairness mitigation by {method} was stated, but no protected columns; state protected")
     if measure not in MITIGATED:
         stated = f"fairness mitigation by {method} was stated for the measure {measure}"
         raise ParameterError(f"{stated}; expected one of: {', '.join(MITIGATED)}")
+    if method == REDUCTIONS and problem.weight is not None:
+        raise ParameterError(
+            f"fairness mitigation by {method} was stated, but {problem.weight!r} holds sample weights; expected none, "
+            "as its search weights the rows by group: set problem.fairness_mitigation to group_thresholds, or leave "
+            "out the weights"
+        )

@@ -17,6 +17,7 @@ from ...errors import DataError
 from ..contracts.problems import ProblemContract
 from .calendars import Frequency, calendar, calendar_names
 from ..tables.columns import Column, Schema
+from ..encoding.custom_encoders import EncoderCode
 from ..encoding.table_encoder import Encoder
 from .time_series import History, build_histories, series_codes
 from .lag_features import CYCLES, MEMORIES, SHAPE, choose_shape, fill_gaps, look_back, seasonal_scale
@@ -110,6 +111,7 @@ class Windows:
         known_ahead: Sequence[str] = (),
         holidays: Sequence[int] = (),
         shape: Mapping[str, Any] | None = None,
+        encoders: Mapping[str, EncoderCode] | None = None,
     ) -> "Windows":
         """Return the encoder learned from training histories.
 
@@ -124,6 +126,7 @@ class Windows:
             known_ahead: columns whose future values are known.
             holidays: from `holiday_days`
             shape: the values named in SHAPE; None: chosen from the data.
+            encoders: column -> encoder of the project that encodes it: a key, a column known ahead, or another feature.
 
         Raises:
             DataError: no series is long or dense enough.
@@ -155,7 +158,7 @@ class Windows:
         return cls({
             "time": time, "target": target, "keys": list(keys), "frequency": frequency.to_json(), "horizon": horizon,
             "known": list(known_ahead), "holidays": list(holidays), **shape, "sizes": sizes,
-            "ahead": _encode(first, arrays), "behind": _encode(rest, arrays),
+            "ahead": _encode(first, arrays, encoders or {}), "behind": _encode(rest, arrays, encoders or {}),
         })  # fmt: skip
 
     def refit(self, arrays: Mapping[str, np.ndarray], schema: Schema) -> "Windows":
@@ -171,7 +174,13 @@ class Windows:
             known_ahead=self.learned["known"],
             holidays=self.learned["holidays"],
             shape=self.refit_shape(),
+            encoders=self.project_encoders,
         )
+
+    @property
+    def project_encoders(self) -> dict[str, EncoderCode]:
+        """Return the encoder of the project of each column that has one."""
+        return {name: code for encoder in self.columns for name, code in encoder.options.encoders.items()}
 
     def refit_shape(self) -> dict[str, Any]:
         """Return what `refit` keeps: season, lags, windows, local models; encoders of earlier versions have fewer."""
@@ -301,7 +310,7 @@ class Windows:
         at += past.shape[1]
         for encoder, indices in ((self.ahead, targets), (self.behind, np.repeat(cut[:, None] - 1, h, axis=1))):
             if encoder is not None:
-                encoded = encoder.transform(self._columns(encoder, some, np.repeat(of, h), indices.ravel()))
+                encoded = self._encode(encoder, some, np.repeat(of, h), indices.ravel())
                 X[:, :, at : at + encoded.shape[1]] = encoded.reshape(n, h, -1)
                 at += encoded.shape[1]
         X[~np.isfinite(X)] = np.nan
@@ -310,6 +319,17 @@ class Windows:
         series = np.repeat(of + block.start, h)
         flat = [np.repeat(level, h), np.repeat(scale, h), series, periods.ravel(), np.tile(steps, n)]
         return Fan(X.reshape(n * h, -1), y.ravel(), *flat)
+
+    def _encode(
+        self, encoder: Encoder, histories: Sequence[History], of: np.ndarray, indices: np.ndarray
+    ) -> np.ndarray:
+        """Return the encoded columns at some indices of histories `of`; the code of a project reads each once."""
+        if not encoder.options.encoders:
+            return encoder.transform(self._columns(encoder, histories, of, indices))
+        lengths = np.array([len(history.values) for history in histories])
+        ends = np.minimum(indices, lengths[of])
+        _, first, inverse = np.unique(of * (lengths.max() + 1) + ends, return_index=True, return_inverse=True)
+        return encoder.transform(self._columns(encoder, histories, of[first], ends[first]))[inverse]
 
     def _columns(
         self, encoder: Encoder, histories: Sequence[History], of: np.ndarray, indices: np.ndarray
@@ -350,12 +370,15 @@ def _values_within(history: History, width: int) -> int:
     return int((counted[1:] - counted[np.maximum(np.arange(1, len(counted)) - width, 0)]).max(initial=0))
 
 
-def _encode(columns: Sequence[Column], arrays: Mapping[str, np.ndarray]) -> dict[str, Any] | None:
+def _encode(
+    columns: Sequence[Column], arrays: Mapping[str, np.ndarray], encoders: Mapping[str, EncoderCode]
+) -> dict[str, Any] | None:
     """Return the encoder of some columns as JSON, None for none."""
     if not columns:
         return None
-    schema = Schema(tuple(columns))
-    return Encoder.fit({c.name: arrays[c.name] for c in columns}, schema).to_json()
+    schema, names = Schema(tuple(columns)), [column.name for column in columns]
+    chosen = {name: code for name, code in encoders.items() if name in names}
+    return Encoder.fit({name: arrays[name] for name in names}, schema, encoders=chosen).to_json()
 
 
 def request_schema(schema: Schema, contract: ProblemContract) -> Schema:

@@ -31,6 +31,7 @@ class Fold:
         weights: (n,) of the rows to learn from, at least 0.
         constraints: what a fit has to keep: monotone columns.
         rows: (m,): index of each row to score among all training rows.
+        learned_rows: (n,): the same of the rows to learn from, where rows are independent.
         valid_weights: (m,) of the rows to score, at least 0.
     """
 
@@ -44,6 +45,7 @@ class Fold:
     constraints: Mapping[str, Any] = field(default_factory=dict)
     rows: np.ndarray | None = None
     valid_weights: np.ndarray | None = None
+    learned_rows: np.ndarray | None = None
 
 
 def fold_rows(folds: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -102,5 +104,6 @@ def encode_folds(
         heavy, held_heavy = (None, None) if weights is None else (weights[training], weights[validation])
         learned = fitted.transform_training(rows, y[training])
         held_to = fitted.constraints()
-        out.append(Fold(learned, y[training], held, y[validation], of, held_of, heavy, held_to, validation, held_heavy))
+        targets = learned, y[training], held, y[validation]
+        out.append(Fold(*targets, of, held_of, heavy, held_to, validation, held_heavy, training))
     return out

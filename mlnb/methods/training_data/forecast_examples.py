@@ -7,13 +7,14 @@ __all__ = ['MOST', 'SHORTEST', 'GOLDEN', 'periods_of', 'split_periods', 'assign_
            'learn_fan', 'fold_fans', 'test_fan', 'verify_windows']
 
 # %% ../../../nbs/methods/training_data/forecast_examples.ipynb #c03
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from ...errors import DataError, ParameterError
+from ...errors import ColumnEncoderError, DataError, ParameterError
 from ..contracts.problems import ProblemContract, required
+from ..encoding.custom_encoders import EncoderCode, load_column_encoder
 from ..series.calendars import Frequency, holiday_days
 from ..tables.columns import Column, Schema, nearest, to_array, to_arrays
 from .cross_validation import Fold
@@ -144,6 +145,7 @@ def fit_windows(
     training: pd.DataFrame,
     known_ahead: Sequence[str] = (),
     holidays: str = "",
+    encoders: Mapping[str, EncoderCode] | None = None,
 ) -> Windows:
     """Return the encoder learned from the training rows.
 
@@ -153,9 +155,10 @@ def fit_windows(
         training: typed training rows.
         known_ahead: columns whose future values are known.
         holidays: country whose holidays count, such as DE or US-CA.
+        encoders: column -> encoder of the project that encodes it.
 
     Raises:
-        ParameterError: a column that does not exist or is no feature.
+        ParameterError: a column that does not exist or is no feature, or an encoder that learns from the target.
         DataError: no series is long enough.
     """
     requested, spec = request_schema(schema, contract), ForecastSpec.of(contract)
@@ -163,14 +166,35 @@ def fit_windows(
         if name not in requested.names or name in (spec.time, spec.target, *spec.keys):
             hint = nearest(name, requested.names)
             raise ParameterError(f"there is no feature {name!r} that could be known ahead{hint}")
+    for name, code in (encoders or {}).items():
+        _check_encoder(name, code, spec, requested)
     days: list[int] = []
     if holidays:
         years = pd.DatetimeIndex(training[spec.time]).year
         days = holiday_days(holidays, int(years.min()), int(years.max()))
     return Windows.fit(
         to_arrays(training, requested), requested, time=spec.time, target=spec.target, keys=spec.keys,
-        frequency=spec.frequency, horizon=spec.horizon, known_ahead=known_ahead, holidays=days,
+        frequency=spec.frequency, horizon=spec.horizon, known_ahead=known_ahead, holidays=days, encoders=encoders,
     )  # fmt: skip
+
+
+def _check_encoder(column: str, code: EncoderCode, spec: ForecastSpec, requested: Schema) -> None:
+    """Raise `ParameterError` for a column that windows are made of, or an encoder that needs the target of a row."""
+    allowed = [name for name in requested.names if name not in (spec.time, spec.target)]
+    if column in (spec.time, spec.target):
+        role = "timestamp" if column == spec.time else "target"
+        listed = f"one of {', '.join(allowed)}" if allowed else "another column: this table has none"
+        raise ParameterError(
+            f"encoders: {column!r} is the {role} of the forecast, which is encoded as a calendar and windows; expected "
+            f"a key of the series, a column known ahead, or another feature: {listed}"
+        )
+    if column not in allowed:
+        raise ParameterError(f"encoders: {column!r} is no feature of the forecast{nearest(column, allowed)}")
+    if load_column_encoder(code.code, code.file).encoder.supervised:
+        raise ParameterError(
+            f"encoders: {code.name} ({code.file}) learns from the target, and the target of a forecast is in the "
+            f"future of the row that {column!r} is read from; expected an encoder with supervised = False"
+        )
 
 
 def learn_fan(contract: ProblemContract, schema: Schema, encoder: Windows, training: pd.DataFrame) -> Fan:
@@ -203,14 +227,15 @@ def fold_fans(
     origins = choose_origins(histories, encoder.least, encoder.horizon)
     local = encoder.forecast_locally(histories, origins)  # the same in every fold
     learned = np.isfinite(encoder.transform(histories, origins, local).y)
-    out = []
+    out, failed = [], None
     for number in np.unique(fold_of_row[fold_of_row >= 0]):
         block = periods[fold_of_row == number]
         first, last = int(block.min()), int(block.max())
         before = periods < first
         try:
             fitted = encoder.refit({name: values[before] for name, values in arrays.items()}, requested)
-        except ValueError:  # too little history before this block: later ones have more
+        except ValueError as error:  # too little history before this block: later ones have more
+            failed = error
             continue
         fan = fitted.transform(histories, origins, local).pick(learned)
         inside = (fan.period >= first) & (fan.period <= last) & (fan.period - fan.step >= first - 1)
@@ -218,6 +243,8 @@ def fold_fans(
         if earlier.sum() >= 2 and inside.any():
             rows = np.flatnonzero(inside)
             out.append(Fold(fan.X[earlier], fan.y[earlier], fan.X[rows], fan.y[rows], rows=rows))
+    if not out and isinstance(failed, ColumnEncoderError):
+        raise failed
     if not out:
         raise DataError(
             f"found no fold with examples to learn from and to validate in {len(training)} training rows; add older "

@@ -200,7 +200,7 @@ def fold_examples(
             arrays, y = to_arrays(some, schema), read_target(contract, some)
             weights = read_weights(contract, some)
             folds = encode_folds(arrays, y, fold_of_row[picked], schema, encoder, weights=weights)
-            return [replace(fold, rows=picked[fold.rows]) for fold in folds]
+            return [replace(fold, rows=picked[fold.rows], learned_rows=picked[fold.learned_rows]) for fold in folds]
     y, groups, weights = (
         read_target(contract, training),
         read_groups(contract, training),

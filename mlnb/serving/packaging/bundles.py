@@ -16,7 +16,7 @@ from mlnb.errors import ServingError
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden
 from mlnb.methods.encoding.embedding_sources import FOLDER, EmbeddingSource, load_embedder
-from mlnb.methods.encoding.table_encoder import EncoderOptions, read_options
+from mlnb.methods.encoding.table_encoder import EncoderOptions, read_options, stored_encoders
 from mlnb.methods.tables.columns import Schema, to_arrays
 from mlnb.methods.tables.pseudonyms import Protection
 from mlnb.serving.packaging.bundle_readme import make_readme
@@ -199,7 +199,7 @@ def make_bundle(
     (inside / "version.txt").write_text(f"{model_tag}\n", "utf-8")
     (inside / EXAMPLE).write_bytes(encode(example))
 
-    encoders = list(options.encoders.values())
+    encoders = stored_encoders(encoder)
     libraries = [*further, *(name for one in encoders for name in one.libraries)]
     libraries += () if options.embeddings is None else options.embeddings.libraries
     needed = required_libraries(model, libraries)

@@ -9,7 +9,7 @@ from mlnb.engine.project import Project
 from mlnb.engine.runs import Run
 from mlnb.errors import ServingError
 from mlnb.methods.encoding.custom_encoders import EncoderCode
-from mlnb.methods.encoding.table_encoder import read_options
+from mlnb.methods.encoding.table_encoder import stored_encoders
 from mlnb.serving.packaging.bento_stores import bentoml_home
 from mlnb.serving.packaging.bundles import (
     MANIFEST,
@@ -114,7 +114,7 @@ def make_multi_model_bundle(
     for model in models:
         copy_tree(model.bundle.folder / "model", inside / model.bundle.name)
         encoder = read_json(model.bundle.folder / "model" / "encoder.json")
-        encoders += read_options(encoder).encoders.values() if "options" in encoder else ()
+        encoders += stored_encoders(encoder)
     (inside / CATALOG).write_bytes(encode(make_catalog(models, fallback, inside)))
     copy_tree(service, folder)
     pinned = join_requirements({model.bundle.name: model.bundle.folder / "requirements.txt" for model in models})

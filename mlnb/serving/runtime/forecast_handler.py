@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Explanation, Response, RowProblem
+from mlnb.methods.encoding.encoder_interface import UnusableValue
 from mlnb.methods.evaluation.forecast_responses import find_history_problems, respond_to_request
 from mlnb.methods.series.forecast_windows import Windows, request_schema
 from mlnb.methods.tables.columns import Schema, to_arrays
@@ -41,6 +42,8 @@ class ForecastHandler(RequestHandler):
         model, decision = self.parts.model, self.parts.decision
         try:
             return respond_to_request(rows, self.schema, self.encoder, model, decision, arrays)
+        except UnusableValue:
+            raise
         except ValueError as error:  # a timestamp after the last holiday that training knew
             expected = "timestamps within the calendar that the model was trained with"
             problem = RowProblem(row=None, column=self.encoder.time, found=str(error), expected=expected)

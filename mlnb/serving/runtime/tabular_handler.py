@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mlnb.codec import replace
-from mlnb.methods.contracts.problems import ProblemContract
+from mlnb.methods.contracts.problems import GROUP_THRESHOLDS, ProblemContract
 from mlnb.methods.contracts.responses import Response, RowProblem, SumExplanation
 from mlnb.methods.decisions.decision_rules import choose_classes, decide
 from mlnb.methods.decisions.group_thresholds import look_up_thresholds
@@ -29,7 +29,7 @@ FEW = 16  # rows up to which scoring one by one is as fast as one call with a ma
 
 def table_columns(schema: Schema, contract: ProblemContract) -> Schema:
     """Return the columns of a request: the features, and protected columns that decisions depend on."""
-    if contract.fairness_mitigation is None:
+    if contract.fairness_mitigation != GROUP_THRESHOLDS:
         return schema
     used = {column.name for column in schema.columns if column.name in contract.protected}
     columns = [replace(each, role="feature") if each.name in used else each for each in schema.columns]

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from mlnb.methods.contracts.decisions import StepInterval
+from mlnb.methods.encoding.custom_encoders import CustomCodec
 from mlnb.methods.evaluation.forecast_responses import read_histories
 from mlnb.methods.series.forecast_windows import Windows, request_schema
+from mlnb.serving.edge.exports import custom_refusal
 from mlnb.serving.edge.onnx.onnx_graph import Graph
 from mlnb.serving.edge.onnx.onnx_models import write_model
 from mlnb.serving.runtime.model_parts import ModelParts, Row
@@ -16,8 +18,15 @@ EXAMPLES, LEVEL, SCALE = "examples", "level", "scale"  # names of the inputs
 
 
 def write_forecast(graph: Graph, parts: ModelParts) -> tuple[str, str, str]:
-    """Return prediction, low and high (n, 1) in the target's unit; without an interval low and high are empty."""
+    """Return prediction, low and high (n, 1) in the target's unit; without an interval low and high are empty.
+
+    Raises:
+        UsageError: the examples need an encoder of the project.
+    """
     encoder = Windows.from_json(parts.encoder)
+    for codec in (codec for columns in encoder.columns for codec in columns.codecs):
+        if isinstance(codec, CustomCodec):
+            raise custom_refusal(codec, "ONNX")
     X = graph.matrix(EXAMPLES, len(encoder.names))
     level, scale = (graph.read(name, text=False) for name in (LEVEL, SCALE))
     scaled = write_model(graph, parts.model, X)
