@@ -7,6 +7,11 @@ prints the seconds of tune, those from its end to the end of the run, and their 
 or 10 s. `quick` runs the profile on a table of 10,000 rows, 20 columns and two classes in an empty project: `cold`
 without a warm parent, `warm` in another empty project after it; the limit is 10 s. Each line ends with the load of the
 machine: times of a busy machine are no evidence. Ends with 1 when a limit is missed though the machine was idle.
+
+Processor seconds of a warm run of the profile quick, on a busy machine: 15, of which 4 in the system. By sampling, the
+kernels of the eleven stages have 9: code of cells 3.6, imports of cells 1.1, threads and libraries (LightGBM) 1.6,
+start 0.7, parsing cells 0.7, snapshots 0.7, end 0.5. The command has 2.5 (W&B 0.6, report, manifest and registry 0.9),
+its three workers 1.5, the service of the parity check 1.1, and building the bento 0.6. Snapshots used to take 5.
 """
 
 import argparse

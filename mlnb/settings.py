@@ -107,6 +107,12 @@ class ProjectSettings(SettingsGroup):
         choices=("failed", "all", "off"),
     )
     snapshot_minutes = Setting(30.0, "Minutes that a snapshot is kept.", variable="MLNB_SNAPSHOT_MINUTES", low=0)
+    snapshot_seconds = Setting(
+        0.5,
+        "Seconds that cells take after a snapshot before the next one is taken; 0: one before each cell.",
+        variable="MLNB_SNAPSHOT_SECONDS",
+        low=0,
+    )
     snapshot_bytes = Setting(3e8, "Memory that snapshots may take in bytes; the oldest end first.", low=0)
     preload = Setting[tuple[str, ...]]((), "Modules that the preloaded process imports besides those of the notebooks.")
     preload_never = Setting[tuple[str, ...]]((), "Modules that the preloaded process never imports.")
@@ -205,6 +211,9 @@ class ProcessSettings(SettingsGroup):
     restore = Setting("", "Snapshot that a kernel of Jupyter continues from; set by mlnb.", variable="MLNB_RESTORE")
     restore_from = Setting("", "Socket of the process with the snapshot; set by mlnb.", variable="MLNB_RESTORE_FROM")
     restore_for = Setting("", "End of the path of the notebook that continues.", variable="MLNB_RESTORE_FOR")
+    restore_cells = Setting(
+        "", "Cells that the kernel runs first, as JSON; set by mlnb.", variable="MLNB_RESTORE_CELLS"
+    )
 
 
 GROUPS: tuple[type[SettingsGroup], ...] = (ProjectSettings, ServiceSettings, ProcessSettings)

@@ -98,6 +98,7 @@ def snapshot_request(
         log=str(run.folder / "stages" / f"{stage}.outputs.jsonl"),
         family=keys.family,
         minutes=settings.snapshot_minutes,
+        seconds=settings.snapshot_seconds,
         bytes=settings.snapshot_bytes,
         stage=stage,
         run=run.id,

@@ -22,6 +22,7 @@ class SnapshotRequest(Record, frozen=True, kw_only=True):
         log: File that the outputs of the cells are written to.
         family: The stage with its parameters and inputs, whatever its code; its snapshots are dropped together.
         minutes: How long a snapshot is kept.
+        seconds: How long cells take after a snapshot before the next one is taken.
         bytes: Memory that all snapshots may take.
         stage, run, scratch: The stage, the run, and the key of the scratch folder.
         keep_finished: Whether snapshots are kept when the notebook finishes without error.
@@ -34,6 +35,7 @@ class SnapshotRequest(Record, frozen=True, kw_only=True):
     log: str
     family: str
     minutes: float
+    seconds: float
     bytes: float
     stage: str
     run: str

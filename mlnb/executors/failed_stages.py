@@ -1,5 +1,9 @@
 """The failed stage of a run, and the state before its failed cell, where a snapshot keeps it."""
 
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from mlnb.engine.notebook_document import DocumentCell, read_document
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import RunRecord
 from mlnb.engine.runs import Run
@@ -9,6 +13,23 @@ from mlnb.errors import UnknownRun
 from mlnb.executors import live_snapshots
 from mlnb.suggestions import did_you_mean
 
+INJECTED = "injected-parameters"  # tag of the cell that papermill adds
+MARKER = "papermill-error-cell-tag"  # of the cells with which papermill leads to the error
+
+
+class StateBefore(NamedTuple):
+    """The state before a cell: a snapshot, and the code that ran between it and the cell, which has to run again.
+
+    Args:
+        cell: Index of the cell in the notebook's source.
+        snapshot: The snapshot.
+        code: Sources of the cells between.
+    """
+
+    cell: int
+    snapshot: LiveSnapshot
+    code: tuple[str, ...]
+
 
 def failed_stage(record: RunRecord) -> str:
     """Return the first stage of a run that failed. Raises `UnknownRun` when none did."""
@@ -17,8 +38,15 @@ def failed_stage(record: RunRecord) -> str:
     return record.failure.stage
 
 
-def find_snapshot(project: Project, run: Run, stage: str, cell: int | None) -> LiveSnapshot:
-    """Return the last snapshot of a stage before a cell.
+def executed_cells(run: Run, stage: str) -> list[DocumentCell]:
+    """Return the cells of a stage's executed notebook, at the indexes that the run's record has."""
+    path = run.notebook_file(stage)
+    cells: Iterable[DocumentCell] = read_document(path.read_bytes(), path.name).cells if path else ()
+    return [cell for cell in cells if MARKER not in cell.tags]
+
+
+def find_state(project: Project, run: Run, stage: str, cell: int | None) -> StateBefore:
+    """Return the state of a stage before a cell, from the last snapshot before it.
 
     Args:
         project: The project.
@@ -46,4 +74,8 @@ def find_snapshot(project: Project, run: Run, stage: str, cell: int | None) -> L
             f"Stage {stage!r} of run {run.id} has no snapshot: none was kept, or it has ended ({settings}). "
             "`mlnb kernels status` lists the snapshots; `mlnb run` makes one again when the stage fails again."
         )
-    return alive[keys[max(cells)]]
+    snapshot = alive[keys[max(cells)]]
+    source = [executed for executed in executed_cells(run, stage)[:last] if INJECTED not in executed.tags]
+    between = source[snapshot.cell :] if last is not None else []
+    code = tuple(executed.source for executed in between if executed.kind == "code")
+    return StateBefore(snapshot.cell + len(between), snapshot, code)

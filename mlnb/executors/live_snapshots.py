@@ -1,7 +1,7 @@
 """Snapshots of a project's notebooks that processes on this machine keep in memory."""
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mlnb.engine.project import Project
@@ -42,16 +42,19 @@ def find_all(project: Project) -> dict[str, LiveSnapshot]:
     return snapshots
 
 
-def restore_environment(project: Project, snapshot: LiveSnapshot, notebook: str) -> dict[str, str]:
+def restore_environment(
+    project: Project, snapshot: LiveSnapshot, notebook: str, cells: Sequence[str]
+) -> dict[str, str]:
     """Return the environment variables with which a Jupyter kernel continues from a snapshot.
 
     Args:
         project: The project.
         snapshot: The snapshot.
         notebook: The notebook of the kernel, relative to the project; empty: any.
+        cells: Code that the kernel runs first.
     """
     paths = parent_paths.ParentPaths(parent_folder(project), snapshot.parent)
-    return jupyter_kernel.restore_environment(snapshot.key, paths, notebook)
+    return jupyter_kernel.restore_environment(snapshot.key, paths, notebook, cells)
 
 
 def drop_all(project: Project) -> None:

@@ -191,6 +191,7 @@ def _snapshot_plan(request: SnapshotRequest | None) -> SnapshotPlan | None:
         group=request.family,
         ttl_minutes=request.minutes,
         max_bytes=request.bytes,
+        min_seconds=request.seconds,
         labels={"stage": request.stage, "run": request.run, "scratch": request.scratch},
         keep_on_success=request.keep_finished,
         restore=request.restore_key,

@@ -1,21 +1,17 @@
 """The failed cell of a run: where it is in the stage's notebook, the outputs before it, and its state to debug."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from mlnb.codec import Record
 from mlnb.engine.notebook import read_notebooks
-from mlnb.engine.notebook_document import DocumentCell, read_document
 from mlnb.engine.runs import Run
 from mlnb.errors import UnknownRun
 from mlnb.executors import live_snapshots
-from mlnb.executors.failed_stages import failed_stage, find_snapshot
+from mlnb.executors.failed_stages import INJECTED, executed_cells, failed_stage, find_state
 from mlnb.kernels.driver import jupyter_kernel
 from mlnb.lab.stage_views import notebook_path
 
-MARKER = "papermill-error-cell-tag"  # of the cells with which papermill leads to the error
-INJECTED = "injected-parameters"
 KERNEL = "mlnb-debug"
 
 
@@ -83,13 +79,6 @@ def find_failed_cell(folder: Path, run: Run, stage: str = "") -> FailedCell:
     )
 
 
-def executed_cells(run: Run, stage: str) -> list[DocumentCell]:
-    """Return the cells of a stage's executed notebook, at the indexes that the run's record has."""
-    path = run.notebook_file(stage)
-    cells: Iterable[DocumentCell] = read_document(path.read_bytes(), path.name).cells if path else ()
-    return [cell for cell in cells if MARKER not in cell.tags]
-
-
 def open_session(folder: Path, kernels: Path, run: Run, stage: str = "") -> DebugSession:
     """Return what `debug` opens; a kernel that continues from the snapshot is installed when there is one.
 
@@ -109,10 +98,10 @@ def open_session(folder: Path, kernels: Path, run: Run, stage: str = "") -> Debu
         if INJECTED not in cell.tags and isinstance(shown := cell.rest.get("outputs"), list) and shown
     }
     try:
-        snapshot = find_snapshot(run.project, run, failed.stage, None)
+        state = find_state(run.project, run, failed.stage, None)
     except UnknownRun as error:
         return DebugSession(failed=failed, outputs=outputs, kernel="", note=str(error))
-    variables = live_snapshots.restore_environment(run.project, snapshot, failed.notebook)
+    variables = live_snapshots.restore_environment(run.project, state.snapshot, failed.notebook, state.code)
     jupyter_kernel.install(kernels, KERNEL, f"mlnb debug: {failed.stage}", **variables)
-    note = f"The kernel has the variables of run {run.id} before its cell {snapshot.cell + 1}."
+    note = f"The kernel has the variables of run {run.id} before its cell {state.cell + 1}."
     return DebugSession(failed=failed, outputs=outputs, kernel=KERNEL, note=note)

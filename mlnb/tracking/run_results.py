@@ -97,7 +97,8 @@ def read_table(run: Run, artifact: str) -> Table:
     import pyarrow.parquet  # takes longer than a command without tables may
 
     try:
-        table = pyarrow.parquet.read_table(io.BytesIO(run.project.store.read(output.digest)))
+        data = io.BytesIO(run.project.store.read(output.digest))
+        table = pyarrow.parquet.ParquetFile(data).read()  # `read_table` of PyArrow imports pandas
     except (StoreCorrupted, pyarrow.ArrowException, OSError) as error:
         warn_unusable(run, artifact, error)
         return Table([], [])

@@ -44,6 +44,10 @@ DEFAULTS: dict[str, Any] = {
     "x_save_requirements": False,
     "x_transaction_log_flush_interval": 1.0,
 }
+# W&B imports pandas to see whether a logged value is a table of it, and its client of job queues to see whether a queue
+# has started the run: half a second, and neither is so. Both are private; the versions are limited in settings.ini.
+setattr(wandb.util, "pd_available", False)  # noqa: B010 -- it is not declared
+setattr(wandb.sdk.wandb_run.Run, "_detect_and_apply_job_inputs", lambda _: None)  # noqa: B010 -- a method is replaced
 CHILD_RUNS = 300  # trials with a separate W&B run: 3 s of writing in the background
 
 Scalar = str | int | float | bool | None

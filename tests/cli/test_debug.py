@@ -34,9 +34,10 @@ CELLS = [
 
 
 @pytest.fixture
-def failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A project whose stage has failed."""
+def failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A project whose stage has failed; the parameter is the seconds between snapshots, 0 unless a test sets it."""
     monkeypatch.setenv("MLNB_SNAPSHOT_MINUTES", "5")
+    monkeypatch.setenv("MLNB_SNAPSHOT_SECONDS", getattr(request, "param", "0"))
     root = toys.project(tmp_path / "project", {"10_work": toys.notebook(CELLS)})
     output = mlnb_with_kernels(root, "run", "--no-report", "-p", "place", str(root), code=3)
     assert "Fragile part) failed: NameError" in output and "mlnb debug" in output
@@ -57,16 +58,14 @@ def shown(root: Path) -> list[Any]:
     return [cell for cell in results if "run = " not in cell[2]]
 
 
+def debug(root: Path, typed: str) -> str:
+    """Return what `mlnb debug` prints when lines are typed there."""
+    command = [sys.executable, "-m", "mlnb.cli.main", "debug"]
+    return subprocess.run(command, input=typed, cwd=root, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
 def test_a_failed_stage_is_opened_edited_and_continued(failed: Path) -> None:
-    output = subprocess.run(
-        [sys.executable, "-m", "mlnb.cli.main", "debug"],
-        input="number < 1\nzero = 2\nnumber + zero > 2\n",
-        cwd=failed,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    ).stdout
+    output = debug(failed, "number < 1\nzero = 2\nnumber + zero > 2\n")
     assert "before cell 10, with all variables" in output and output.count("True") == 2
     toys.edit(failed, "10_work", "/ zero", "/ 2")
     toys.edit(failed, "10_work", "# Work", "# Work\nMore prose, which is no reason to start at the top.")
@@ -93,11 +92,15 @@ def test_an_edit_above_or_another_value_starts_at_the_top(failed: Path) -> None:
     assert (failed / "ran").read_text() == "xx"
 
 
-def test_without_a_snapshot_nothing_is_opened(failed: Path) -> None:
-    assert "snapshot  " in mlnb_with_kernels(failed, "kernels", "status")
+@pytest.mark.parametrize("failed", ["60"], indirect=True)
+def test_cells_after_the_last_snapshot_run_again_and_without_one_nothing_is_opened(failed: Path) -> None:
+    assert mlnb_with_kernels(failed, "kernels", "status").count("snapshot  ") == 1  # of the cell that opens the stage
+    output = debug(failed, "number < 1\nany('random.seed(start)' in cell for cell in In[:-1])\n")
+    assert "before cell 10, with all variables" in output and output.count("True") == 2
+    assert (failed / "ran").read_text() == "xx"
     mlnb_with_kernels(failed, "clean")
     assert "snapshot  " not in mlnb_with_kernels(failed, "kernels", "status")
     assert "has no snapshot" in mlnb_with_kernels(failed, "debug", code=2)
     assert "has no stage 'wrok'" in mlnb_with_kernels(failed, "debug", "latest", "wrok", code=2)
     toys.edit(failed, "10_work", "/ zero", "/ 2")
-    assert "continues at" not in run(failed) and (failed / "ran").read_text() == "xx"
+    assert "continues at" not in run(failed) and (failed / "ran").read_text() == "xxx"

@@ -116,6 +116,7 @@ def main(root: str, run_id: str, how: str = "") -> None:
             json.dumps({name: value for name, value in vars(server).items() if name != "server"}, default=list),
         )
     print("left", [command for command in children() if "wandb" in command])
+    print("imported", [name for name in ("pandas", "wandb.sdk.launch") if name in sys.modules])
 
 
 if __name__ == "__main__":

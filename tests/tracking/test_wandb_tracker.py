@@ -66,6 +66,10 @@ def test_nothing_is_sent_and_no_process_is_left(tracked):
     assert "left []" in done.stdout
 
 
+def test_libraries_that_no_value_needs_are_not_imported(tracked):
+    assert "imported []" in tracked[1].stdout
+
+
 def test_only_the_project_folder_is_written(tracked):
     folder, _ = tracked
     home = {path.name for path in folder.parent.iterdir()}

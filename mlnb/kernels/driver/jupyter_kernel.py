@@ -12,6 +12,7 @@ import os
 import select
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,8 @@ def start(arguments: list[str]) -> tuple[ParentPaths, int, FrameSocket]:
         parent = Path(process.restore_from)
         paths, settings = ParentPaths(parent.parent, parent.stem), None
         outside_run = dict.fromkeys((ProcessSettings.attempt.variable, ProcessSettings.run.variable), "")
-        restore = RestoreSnapshot(id=snapshot, environment=outside_run, variables={})
+        cells = tuple(json.loads(process.restore_cells or "[]"))
+        restore = RestoreSnapshot(id=snapshot, environment=outside_run, variables={}, cells=cells)
         request = msgspec.structs.replace(request, restore=restore, notebook="(debugging)")
     connection, ready = parent_client.start_kernel(paths, settings, request, START_SECONDS)
     if snapshot and ready.snapshot != snapshot and settings is None:
@@ -99,18 +101,20 @@ def start(arguments: list[str]) -> tuple[ParentPaths, int, FrameSocket]:
     return paths, ready.pid, connection
 
 
-def restore_environment(snapshot: str, paths: ParentPaths, notebook: str) -> dict[str, str]:
+def restore_environment(snapshot: str, paths: ParentPaths, notebook: str, cells: Sequence[str] = ()) -> dict[str, str]:
     """Return the environment in which this kernel continues from a snapshot, for one notebook alone.
 
     Args:
         snapshot: its id.
         paths: of the parent that keeps it.
         notebook: the end of the notebook's path, "" for any.
+        cells: code that the kernel runs first, up to a cell that fails.
     """
     return {
         ProcessSettings.restore.variable: snapshot,
         ProcessSettings.restore_from.variable: str(paths.socket_path),
         ProcessSettings.restore_for.variable: notebook,
+        ProcessSettings.restore_cells.variable: json.dumps(cells),
     }
 
 

@@ -1,5 +1,7 @@
 """Papermill's notebook client on a forked kernel: takes and restores snapshots, notices a dead kernel at once."""
 
+import math
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -34,6 +36,7 @@ class WarmClient(PapermillNotebookClient):  # type: ignore[misc]
         self.manager = manager
         self.open_log = open_log
         self.output_log = open_log()
+        self.unsaved_seconds = math.inf  # that cells have taken since the last snapshot
         if self.output_log is not None and self.output_log.first:
             plan = self.output_log.plan
             assert plan.restore is not None
@@ -59,11 +62,14 @@ class WarmClient(PapermillNotebookClient):  # type: ignore[misc]
         self.output_log = self.output_log or self.open_log()
         if self.output_log is not None and await self._is_restored(self.output_log, cell_index):
             return cell
+        start = time.monotonic()
         try:
             return await super().async_execute_cell(cell, cell_index, **options)
         except DeadKernelError as error:
             reason = self.manager.exit_reason()
             raise DeadKernelError(f"{error}: {reason}" if reason else str(error)) from None
+        finally:
+            self.unsaved_seconds += time.monotonic() - start
 
     execute_cell = run_sync(async_execute_cell)
 
@@ -75,13 +81,16 @@ class WarmClient(PapermillNotebookClient):  # type: ignore[misc]
             if index < log.first:
                 return True
         log.changed.add(index)
-        if log.snapshot_id(index) is None or self.comm_objects:
+        if log.snapshot_id(index) is None or self.comm_objects or self.unsaved_seconds < log.plan.min_seconds:
             return False
         log.write(index, self)
+        problem = None
         if index > log.first or not self.manager.restored:
             problem = await self.kc.take_snapshot(log.snapshot_info(index))
-            if problem is not None:
-                self.log.info(f"No snapshot is taken before cell {index}: {problem}.")
+        if problem is None:
+            self.unsaved_seconds = 0.0
+        else:
+            self.log.info(f"No snapshot is taken before cell {index}: {problem}.")
         return False
 
     def output(self, outs: list[Any], msg: JupyterMessage, display_id: str | None, cell_index: int) -> Any:

@@ -207,6 +207,8 @@ class DriverConnection:
             jupyter_sockets.open_sockets(self.app, Path(request.connection_file))
         else:
             os.environ["JPY_PARENT_PID"] = str(request.context.driver_pid)
+        shell = self.app.kernel.shell
+        all(shell.run_cell(source, store_history=True).success for source in request.restore.cells)
         self.attach(descriptors, request.restore.id)
 
 

@@ -12,8 +12,9 @@ class SnapshotPlan(Message, frozen=True, kw_only=True):
 
     Cells are numbered as in the notebook's source, without the one that papermill adds. `snapshots` maps a cell to the
     id of the snapshot before it; `code_cells` are the cells with code, in order. Outputs are logged to `output_log`.
-    `group`, `ttl_minutes`, `max_bytes` and `labels` are those of `SnapshotInfo`. Snapshots end with a notebook that
-    succeeds unless `keep_on_success`. `restore` is the snapshot to continue from, `restore_log` its output log, and
+    The first one is taken, and each next one once the cells since the last have taken `min_seconds`. `group`,
+    `ttl_minutes`, `max_bytes` and `labels` are those of `SnapshotInfo`. Snapshots end with a notebook that succeeds
+    unless `keep_on_success`. `restore` is the snapshot to continue from, `restore_log` its output log, and
     `variables` are set in it.
     """
 
@@ -23,6 +24,7 @@ class SnapshotPlan(Message, frozen=True, kw_only=True):
     group: str
     ttl_minutes: float
     max_bytes: float
+    min_seconds: float = 0.0
     labels: dict[str, str] = msgspec.field(default_factory=dict)
     keep_on_success: bool = False
     restore: str | None = None

@@ -49,11 +49,15 @@ class SnapshotStatus(SnapshotInfo, frozen=True, kw_only=True):
 
 
 class RestoreSnapshot(Message, frozen=True, kw_only=True):
-    """Asks for a kernel that continues from a snapshot, with these environment variables and notebook variables set."""
+    """Asks for a kernel that continues from a snapshot, with these environment variables and notebook variables set.
+
+    It first runs `cells`, code that ran after the snapshot, up to one that fails.
+    """
 
     id: str
     environment: dict[str, str]
     variables: dict[str, Any]
+    cells: tuple[str, ...] = ()
 
 
 class Request(Message, frozen=True, kw_only=True, tag_field="type", tag=True):

@@ -19,7 +19,7 @@ from mlnb.kernels.protocol.messages import MessageError, PreloadImports, StartKe
 from mlnb.kernels.protocol.os_helpers import OOM_SCORE
 from mlnb.kernels.protocol.parent_paths import ParentPaths
 from mlnb.kernels.protocol.wire import KernelRequest, receive_request, send_request
-from mlnb.kernels.server.preload import imported_packages
+from mlnb.kernels.server.preload import imported_packages, is_third_party, may_preload
 
 REPORT_SECONDS = 1.0  # in which a warm parent takes a report of imports
 
@@ -110,8 +110,12 @@ def become_kernel(entry: KernelEntry, paths: ParentPaths, link: socket.socket, p
 
 def _report_imports(paths: ParentPaths, before: set[str]) -> None:
     """Report to the parent what the notebook imported besides, to be preloaded next time."""
-    packages = {name.partition(".")[0] for name in before} | imported_packages(list(sys.modules.items()))
-    names = [name for name in list(sys.modules) if name not in before and name.partition(".")[0] in packages]
+    packages = {name.partition(".")[0] for name in before}
+    new = [name for name in list(sys.modules) if name not in before]
+    others = [name for name in new if name.partition(".")[0] not in packages and may_preload(name, ())]
+    if any(map(is_third_party, others)):
+        packages |= imported_packages(list(sys.modules.items()))  # which reads the project's modules
+    names = [name for name in new if name.partition(".")[0] in packages]
     if names:
         with paths.connect(REPORT_SECONDS) as connection:
             send_request(connection, PreloadImports(modules=names), [])

@@ -55,7 +55,10 @@ def is_third_party(name: str) -> bool:
     top = name.partition(".")[0]
     if top in sys.stdlib_module_names:
         return False
-    spec = sys.modules[top].__spec__ if top in sys.modules else importlib.machinery.PathFinder.find_spec(top)
+    if top in sys.modules:
+        spec = getattr(sys.modules[top], "__spec__", None)
+    else:
+        spec = importlib.machinery.PathFinder.find_spec(top)
     origin = getattr(spec, "origin", None)
     return bool(origin) and str(origin).startswith(site_folders())
 

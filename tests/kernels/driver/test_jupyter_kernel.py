@@ -61,8 +61,8 @@ def test_a_spec_names_this_interpreter(tmp_path: Path) -> None:
 
 
 def test_the_environment_names_the_snapshot_its_parent_and_the_notebook(tmp_path: Path) -> None:
-    environment = jupyter_kernel.restore_environment("id", ParentPaths(tmp_path, "key"), "a.ipynb")
-    assert list(environment.values()) == ["id", str(tmp_path / "key.sock"), "a.ipynb"]
+    environment = jupyter_kernel.restore_environment("id", ParentPaths(tmp_path, "key"), "a.ipynb", ("x = 1",))
+    assert list(environment.values()) == ["id", str(tmp_path / "key.sock"), "a.ipynb", '["x = 1"]']
 
 
 def test_where_no_kernel_can_be_forked_it_becomes_the_standard_one(
