@@ -53,6 +53,7 @@ ENGINE_MODULES = (
     "mlnb.typed_settings",
     "mlnb.suggestions",
 )
+SERVICE = "service.py"  # in the folder of a service, which a parameter of a stage names
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow", "yaml": "PyYAML", "dateutil": "python-dateutil"}
 
 
@@ -83,6 +84,12 @@ class CodeSources:
         if names not in self._dependencies:
             self._dependencies[names] = self._follow(names)
         return self._dependencies[names]
+
+    def service_imports(self, folder: Path) -> frozenset[str]:
+        """Return the names that the code of a service imports; none for a folder without one."""
+        if SERVICE not in self._listing(str(folder)):
+            return frozenset()
+        return self._read("", folder / SERVICE)[1]
 
     def is_current(self) -> bool:
         """Return whether no file has changed since it was read; else a new instance is needed.
