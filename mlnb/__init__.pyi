@@ -1,5 +1,6 @@
 from mlnb.api.estimators import TableClassifier as TableClassifier
 from mlnb.api.estimators import TableRegressor as TableRegressor
+from mlnb.api.model_operations import monitor as monitor
 from mlnb.api.model_operations import promote as promote
 from mlnb.api.model_operations import retrain as retrain
 from mlnb.api.model_operations import write_reports as write_reports
@@ -17,6 +18,7 @@ __all__ = [
     "__version__",
     "latest",
     "load_model",
+    "monitor",
     "open_run",
     "open_stage",
     "promote",

@@ -168,7 +168,9 @@ def test_a_ranker_is_retrained_and_promoted(tmp_path):
             graded = query[["item", "relevance"]].assign(request=f"r{number}")
             labels.append(graded if number < 76 else graded.head(3))
     assert add(root, pd.concat(labels)) == 76 * 8 + 4 * 3
-    _, performance = look(root, 8, 11)
+    (seen,) = call_in_process(root, lambda: mlnb.monitor(days=8, progress=False))
+    verdict, performance = (mlnb.open_run(seen.run, root).artifact(name) for name in ("verdict", "performance"))
+    assert (seen.result, seen.code) == ("retrain", 11) and to_json(seen.verdict) == verdict
     assert performance["now"]["rows"] < 76 * 8 and performance["now"]["rows"] % 8 == 0  # whole queries of the window
     assert performance["lost"]["low"] > 0.5
     evaluation = won_in_python(root, "since_last")

@@ -1,9 +1,18 @@
-"""Operations on registered models from Python: retraining, promotion and reports, of one model or of several."""
+"""Operations on registered models from Python: monitoring, retraining, promotion and reports, of one or of several."""
 
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+from mlnb.api.monitored_models import (
+    MonitoredModel,
+    MonitoredModels,
+    MonitorOptions,
+    marked_verdict,
+    monitoring_request,
+    outcome_of,
+    read_verdict,
+)
 from mlnb.api.project_folders import find_project
 from mlnb.api.project_runs import count_workers, run_request
 from mlnb.api.retraining import (
@@ -64,6 +73,63 @@ def promote(
     models = select_models(registry, ModelFilter(name, segment), alias="")
     action = partial(move_alias, registry, alias=alias, reason=reason, force=force, needed_change=False)
     return ModelOutcomes(models, [act_on(project, one, action, needs_run=False) for one in models])
+
+
+def monitor(
+    version: str = "",
+    *,
+    all_models: bool = False,
+    name: str = "",
+    segment: str = "",
+    days: float = MonitorOptions.days,
+    label_delay: float = MonitorOptions.label_delay,
+    tolerance: float = MonitorOptions.tolerance,
+    workers: int | None = None,
+    progress: bool = True,
+    folder: Path | str | None = None,
+) -> MonitoredModels:
+    """Evaluate a model in production, and decide what to do, as `mlnb monitor` does.
+
+    Args:
+        version: such as "3" or "churn-classifier:3"; empty: the champion, or with `all_models`, `name` or `segment`
+            that of each selected model.
+        all_models: whether all models are selected.
+        name: pattern of the names of selected models, such as "churn*".
+        segment: pattern of the segments of selected models.
+        days: length of the window.
+        label_delay: days after which a label is usually available.
+        tolerance: tolerated loss of the deciding metric, in its unit.
+        workers: number of stages that run at once; None: the setting.
+        progress: whether to print a line per stage.
+        folder: as for `promote`.
+
+    Returns:
+        The verdict on each model: keep, watch, retrain or roll back, with its reasons. Of several, a failure leaves the
+        others and is in `failed`; of one, it is raised.
+
+    Raises:
+        UsageError: no version or model is selected, or a model has no prediction log.
+        StageError: a stage failed.
+        KeyboardInterrupt: the run was interrupted.
+    """
+    options = MonitorOptions(days=days, label_delay=label_delay, tolerance=tolerance)
+    several = _selects_several(version, all_models, name, segment)
+    project, registry = _open(folder)
+    number, local = count_workers(project, workers), project.with_settings(tracker="local")
+
+    def evaluate(one: ModelVersion) -> MonitoredModel:
+        verdict = marked_verdict(registry, one, options)
+        if verdict is not None:
+            return outcome_of(verdict)
+        request = monitoring_request(project, registry, one, options)
+        run = run_request(local, request, number, report=False, progress=progress)
+        return outcome_of(read_verdict(open_run(project, run.id)), run.id)
+
+    if not several:
+        champion = registry.find_or_champion(version)
+        return MonitoredModels([champion], [evaluate(champion)])
+    models = select_models(registry, ModelFilter(name, segment))
+    return MonitoredModels(models, [act_on(project, one, evaluate) for one in models])
 
 
 def retrain(
