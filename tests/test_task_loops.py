@@ -14,9 +14,11 @@ from in_process import call_in_process, mlnb_in_process
 from waiting import wait_for
 
 import mlnb
-from mlnb.codec import to_json
+from mlnb.codec import decode
 from mlnb.engine import runs
 from mlnb.engine.project import Project
+from mlnb.methods.contracts.challenge_records import ChallengeResult
+from mlnb.methods.contracts.monitoring_records import MonitoringVerdict
 from mlnb.serving.packaging.bento_server import free_port
 
 DAY, FIRST = 86_400.0, 1_700_000_000.0
@@ -103,7 +105,8 @@ def won_in_python(root, policy):
     )
     evaluation = won_evaluation(root)
     assert (outcome.result, outcome.champion[-2:], outcome.challenger[-2:]) == ("promoted", ":1", ":2")
-    assert outcome.run == runs.open_run(Project.find(root)).id and to_json(outcome.evaluation) == evaluation
+    assert outcome.run == runs.open_run(Project.find(root)).id
+    assert outcome.evaluation == decode(ChallengeResult, json.dumps(evaluation).encode())
     return evaluation
 
 
@@ -170,7 +173,8 @@ def test_a_ranker_is_retrained_and_promoted(tmp_path):
     assert add(root, pd.concat(labels)) == 76 * 8 + 4 * 3
     (seen,) = call_in_process(root, lambda: mlnb.monitor(days=8, progress=False))
     verdict, performance = (mlnb.open_run(seen.run, root).artifact(name) for name in ("verdict", "performance"))
-    assert (seen.result, seen.code) == ("retrain", 11) and to_json(seen.verdict) == verdict
+    assert (seen.result, seen.code) == ("retrain", 11)
+    assert seen.verdict == decode(MonitoringVerdict, json.dumps(verdict).encode())
     assert performance["now"]["rows"] < 76 * 8 and performance["now"]["rows"] % 8 == 0  # whole queries of the window
     assert performance["lost"]["low"] > 0.5
     evaluation = won_in_python(root, "since_last")

@@ -3,13 +3,18 @@
 import argparse
 import sys
 from pathlib import Path
+from time import monotonic
 
 from mlnb.cli.selected_bento import SelectedModels, add_roles, find_models
 from mlnb.codec import encode
 from mlnb.engine.files import write_whole
 from mlnb.engine.project import Project
 from mlnb.errors import MlnbError
+from mlnb.registry.audit_log import last_entry
+from mlnb.registry.registry import Registry
 from mlnb.serving.packaging.multi_model_bundles import make_catalog
+
+SECONDS = 30.0  # after which the models are read again though the registry has not changed: a run may be gone
 
 
 class FollowedModels:
@@ -23,6 +28,8 @@ class FollowedModels:
 
     def __init__(self, project: Project, path: Path, args: argparse.Namespace) -> None:
         self.project, self.path, self.args = project, path, args
+        self.registry = Registry(project)
+        self.read = (-1, 0.0)  # last entry of the registry and time, when all models were read last
         self.selected: SelectedModels | None = None  # the models, without canary and shadow
         self.versions: dict[str, str] = {}  # tag of each model, by its name and role
         self.reported = ""  # error that was printed last
@@ -31,6 +38,9 @@ class FollowedModels:
     def update(self) -> None:
         """Write the catalog if a version has changed; an error is printed once, and the service goes on."""
         try:
+            now, entry = monotonic(), last_entry(self.registry.engine)
+            if entry == self.read[0] and now < self.read[1] + SECONDS:
+                return  # reading all bundles takes 20 ms for each
             if self.selected is None or self.args.follow:
                 self.selected = find_models(self.project, self.args)
             selected = add_roles(self.project, self.selected, self.args)
@@ -41,7 +51,7 @@ class FollowedModels:
                 print(f"mlnb serve: {error}", file=sys.stderr, flush=True)
             self.reported = str(error)
             return
-        self.reported = ""
+        self.reported, self.read = "", (entry, now)
         for line in selected.omitted:
             if line not in self.omitted and self.versions:  # at the start, they are printed before
                 print(line, file=sys.stderr, flush=True)

@@ -1,5 +1,6 @@
 """The catalog of a running service follows the champions of the registry."""
 
+import itertools
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -15,7 +16,15 @@ from mlnb.serving.runtime.model_catalog import read_catalog
 
 
 @pytest.fixture
-def champions(monkeypatch):
+def entries(monkeypatch):
+    """The last entry of the registry as it is read each time: another one, unless a test changes that."""
+    numbers = itertools.count(1)
+    monkeypatch.setattr(module, "Registry", lambda project: SimpleNamespace(engine=None))
+    monkeypatch.setattr(module, "last_entry", lambda engine: next(numbers))
+
+
+@pytest.fixture
+def champions(monkeypatch, entries):
     """The tag of the champion of each model, which a test changes; an error instead of the tag is raised."""
     tags = {"a": "1", "b": "1"}
 
@@ -98,3 +107,23 @@ def test_canary_and_shadow_are_followed_whether_champions_are_or_not(champions, 
     canaries.clear()
     followed.update()
     assert capsys.readouterr().out == "removed canary of a\n" and not read_catalog(path).models[0].canary
+
+
+def test_models_are_read_again_when_the_registry_has_changed_or_after_a_while(champions, tmp_path, monkeypatch):
+    times = iter([0.0, 1.0, 2.0, 3.0, 40.0])
+    monkeypatch.setattr(module, "monotonic", lambda: next(times))
+    monkeypatch.setattr(module, "last_entry", lambda engine: entry)
+    path, entry = tmp_path / "models.json", 7
+    followed = FollowedModels(SimpleNamespace(), path, options())
+
+    def served():
+        followed.update()
+        return [model.folder for model in read_catalog(path).models if model.name == "a"]
+
+    assert served() == ["/store/a-1"]
+    champions["a"] = "2"
+    assert served() == ["/store/a-1"]  # whatever changes a champion adds an entry
+    entry = 8
+    assert served() == ["/store/a-2"]
+    champions["a"] = "3"
+    assert served() == ["/store/a-2"] and served() == ["/store/a-3"]
