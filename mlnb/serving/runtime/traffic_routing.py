@@ -164,16 +164,16 @@ class Shadow:
             model, start = self.reloader.current, perf_counter()
             try:
                 shadow_responses = model.predictor.respond(rows)
+                seconds = perf_counter() - start
+                for one, other in list(zip(shadow_responses, responses, strict=True)):  # none where the numbers differ
+                    same = getattr(one, "prediction", None) == getattr(other, "prediction", None)
+                    self.metrics.count("shadowed", "same" if same else "different", model.version)
+                if self.log is not None:
+                    self.log(request, model.version, rows, shadow_responses, seconds)
             except Exception as error:  # noqa: BLE001 -- whatever a shadow does, the service goes on
                 self.metrics.count("shadowed", "failed", model.version)
                 names = {"model_version": model.version, "request_id": request.request_id}
                 log_event("shadow failed", logging.WARNING, error, hidden=True, **names)
-                continue
-            for one, other in zip(shadow_responses, responses, strict=True):
-                same = getattr(one, "prediction", None) == getattr(other, "prediction", None)
-                self.metrics.count("shadowed", "same" if same else "different", model.version)
-            if self.log is not None:
-                self.log(request, model.version, rows, shadow_responses, perf_counter() - start)
 
 
 class TrafficRouter:

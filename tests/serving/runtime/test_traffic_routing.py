@@ -121,5 +121,16 @@ def test_a_failing_shadow_does_not_affect_responses():
     assert not shadow.thread.is_alive()
 
 
+def test_a_shadow_with_another_number_of_responses_goes_on_with_the_next_request():
+    logged = []
+    shadow = Shadow(reloader(), lambda *entry: logged.append(entry), service_metrics())
+    count = service_metrics().shadowed.labels("failed", "churn:2")
+    before = count._value.get()
+    for responses in ([response("yes")] * 2, [response("yes")]):  # as of a forecast with another horizon
+        shadow.submit(RequestOptions(), [{"a": 1}], responses, "churn:1")
+    shadow.close()
+    assert len(logged) == 1 and count._value.get() == before + 1
+
+
 def test_routing_keys():
     assert routing_key({b"x-routing-key": b"customer 7"}, "r1") == "customer 7" and routing_key({}, "r1") == "r1"
