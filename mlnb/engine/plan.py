@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Mapping
 from functools import wraps
-from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
@@ -197,7 +196,7 @@ class Planner:
         """Return everything that a stage's outputs depend on; inputs that are not known yet are left out."""
         stage = self.graph.stages[name]
         if name not in self._dependencies:
-            self._dependencies[name] = self.sources.dependencies(stage.imports | self._service_imports(name))
+            self._dependencies[name] = self.sources.stage_dependencies(stage, self.values[name])
         modules, libraries = self._dependencies[name]
         inputs: dict[str, str] = {}
         for artifact in stage.reads:
@@ -221,18 +220,6 @@ class Planner:
             inputs=inputs,
         )
 
-    def _service_imports(self, name: str) -> frozenset[str]:
-        """Return the names that a service imports whose folder a parameter of the stage names: a bento has them."""
-        values = self.values[name]
-        texts = [values[parameter.name].value for parameter in self.graph.stages[name].parameters if parameter.is_file]
-        folders = [self._path_of(text) for text in texts if isinstance(text, str) and text and "://" not in text]
-        return frozenset().union(*(self.sources.service_imports(folder) for folder in folders))
-
-    def _path_of(self, text: str) -> Path:
-        """Return the file or folder that a parameter names: that of the project, else of the built-in one."""
-        path = self.project.root / text
-        return path if path.exists() else self.project.home / text
-
     def _fingerprint(self, parameter: ParameterValue, is_file: bool) -> ParameterFingerprint:
         text = parameter.value if is_file and isinstance(parameter.value, str) else ""
         plain = ParameterFingerprint(value=parameter.value)
@@ -246,7 +233,7 @@ class Planner:
             return ParameterFingerprint(folder=named, query=text)
         if not text or "://" in text or "${" in text:
             return plain
-        path = self._path_of(text)
+        path = self.sources.path_of(text)
         if path.is_file():
             return ParameterFingerprint(file=digest(path), suffix="".join(path.suffixes[-2:]))
         if path.is_dir():
