@@ -1,6 +1,8 @@
 from mlnb.api.estimators import TableClassifier as TableClassifier
 from mlnb.api.estimators import TableRegressor as TableRegressor
+from mlnb.api.model_operations import monitor as monitor
 from mlnb.api.model_operations import promote as promote
+from mlnb.api.model_operations import retrain as retrain
 from mlnb.api.model_operations import write_reports as write_reports
 from mlnb.api.project_runs import latest as latest
 from mlnb.api.project_runs import load_model as load_model
@@ -16,9 +18,11 @@ __all__ = [
     "__version__",
     "latest",
     "load_model",
+    "monitor",
     "open_run",
     "open_stage",
     "promote",
+    "retrain",
     "run",
     "runs",
     "write_reports",

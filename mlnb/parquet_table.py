@@ -36,12 +36,12 @@ class ParquetTable:
         from pyarrow import parquet  # here and below: few commands read tables
 
         with path.open("rb") as file:  # a path would be searched for partitions
-            metadata = parquet.read_metadata(file)
+            footer = parquet.read_metadata(file)
         self.path = path
-        self.columns: list[str] = metadata.schema.to_arrow_schema().names
-        self._rows: int = metadata.num_rows
-        self.nbytes = memory_bytes(metadata)
-        self._described: dict[str, Any] = json.loads((metadata.metadata or {}).get(b"pandas", b"{}"))
+        self.columns: list[str] = footer.schema.to_arrow_schema().names
+        self._footer, self._rows = footer, int(footer.num_rows)
+        self.nbytes = memory_bytes(footer)
+        self._described: dict[str, Any] = json.loads((footer.metadata or {}).get(b"pandas", b"{}"))
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -89,10 +89,9 @@ class ParquetTable:
         """Return every `step`-th row, with its number as index."""
         import pandas
         import pyarrow
-        from pyarrow import parquet
 
         picked, first = list[Any](), 0
-        with parquet.ParquetFile(self.path) as file:
+        with self._open() as file:
             for batch in file.iter_batches(BATCH):
                 picked.append(batch.take(pyarrow.array(range(-first % step, len(batch), step), pyarrow.int64())))
                 first += len(batch)
@@ -102,9 +101,8 @@ class ParquetTable:
     def head(self, rows: int = 5) -> "pandas.DataFrame":
         """Return the first rows."""
         import pyarrow
-        from pyarrow import parquet
 
-        with parquet.ParquetFile(self.path) as file:
+        with self._open() as file:
             batches = list(islice(file.iter_batches(max(1, rows)), 1))
             return pyarrow.Table.from_batches(batches, file.schema_arrow).slice(0, rows).to_pandas()
 
@@ -130,19 +128,25 @@ class ParquetTable:
         return ParquetTable(path)
 
     def _read(self, name: str) -> "pandas.DataFrame":
-        import pandas
         import pyarrow
 
-        with self.path.open("rb") as file:
+        with self._open() as file:
             # In other threads Arrow would keep what each of them took, out of reach of `release_unused`.
-            part = pandas.read_parquet(file, columns=[name], use_threads=False, to_pandas_kwargs={"use_threads": False})
+            read = file.read([name], use_threads=False, use_pandas_metadata=True)
+        part: pandas.DataFrame = read.to_pandas(use_threads=False)
+        part.attrs = json.loads((self._footer.metadata or {}).get(b"PANDAS_ATTRS", b"{}"))
+        del read
         pyarrow.default_memory_pool().release_unused()
         return part
 
-    def _groups(self) -> Iterator["pandas.DataFrame"]:
+    def _open(self) -> Any:
+        """Return the open file, whose footer is not read again: that of a wide table is long."""
         from pyarrow import parquet
 
-        with parquet.ParquetFile(self.path) as file:
+        return parquet.ParquetFile(self.path, metadata=self._footer)
+
+    def _groups(self) -> Iterator["pandas.DataFrame"]:
+        with self._open() as file:
             for group in range(file.num_row_groups):
                 yield file.read_row_group(group, use_threads=False).to_pandas()
 

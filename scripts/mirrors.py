@@ -173,7 +173,6 @@ TOGETHER = {
         "cli/containerize serving/deploy/bill_of_materials serving/deploy/container_engines "
         "serving/deploy/image_builder serving/deploy/image_contents serving/deploy/image_probe",
     ),
-    "serving/deploy/test_kubernetes_manifests.py": ("the command writes the manifests", "cli/deploy"),
     "serving/deploy/test_lambda_package.py": ("the handler runs from the package", "serving/deploy/lambda_handler"),
     "serving/edge/test_portable_export.py": ("a record without code", "serving/edge/exports"),
     "serving/packaging/test_bento_server.py": ("a server starts in the launcher", "serving/packaging/bento_launcher"),

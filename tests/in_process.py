@@ -20,7 +20,7 @@ import types
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import nbformat
 import pytest
@@ -32,6 +32,7 @@ from mlnb.errors import MlnbError
 from mlnb.executors import local
 from mlnb.kernels.driver.worker_process import Worker
 
+T = TypeVar("T")
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="  # a PNG
 EXECUTED = ("#| export", "#| stage")
 
@@ -76,15 +77,8 @@ def _run(
     env: Mapping[str, str | None],
 ) -> str:
     """Run a command in a folder with an executor; return its output after checking its exit code."""
-    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        patch.chdir(root)
-        patch.delenv("MLNB_ROOT", raising=False)
-        for name, value in env.items():
-            patch.delenv(name, raising=False) if value is None else patch.setenv(name, value)
+    with _project_folder(root, executor, env) as patch:
         patch.setattr(sys, "argv", ["mlnb", *arguments])
-        patch.setattr(os, "nice", lambda increment: increment)  # this process goes on
-        patch.setattr(local, "LocalExecutor", executor)
         output = io.StringIO()
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output), _warnings_logged_to(output):
             try:
@@ -94,6 +88,29 @@ def _run(
     text = output.getvalue()
     assert code is None or ended == code, f"mlnb {' '.join(arguments)}: exit code {ended}, expected {code}:\n{text}"
     return text
+
+
+def call_in_process(root: Path, function: Callable[[], T]) -> T:
+    """Return what a function of `mlnb` returns in a folder, with the executor of `mlnb_in_process`."""
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    with _project_folder(root, lambda workers: InProcess({}, pictures=False), {}):
+        return function()
+
+
+@contextlib.contextmanager
+def _project_folder(
+    root: Path, executor: Callable[[int], Executor], env: Mapping[str, str | None]
+) -> Iterator[pytest.MonkeyPatch]:
+    """Make a folder the working directory, with an executor and environment variables."""
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        patch.chdir(root)
+        patch.delenv("MLNB_ROOT", raising=False)
+        for name, value in env.items():
+            patch.delenv(name, raising=False) if value is None else patch.setenv(name, value)
+        patch.setattr(os, "nice", lambda increment: increment)  # this process goes on
+        patch.setattr(local, "LocalExecutor", executor)
+        yield patch
 
 
 @contextlib.contextmanager

@@ -27,10 +27,25 @@ def copy_model(source: Path, target: Path, version: str) -> Path:
     return target
 
 
-def write_catalog(folder: Path, folders: Mapping[str, Path], column: str = "store", fallback: str = "") -> Path:
-    """Write the catalog of models, each of the segment that its name ends with; return its file."""
+def write_catalog(
+    folder: Path,
+    folders: Mapping[str, Path],
+    column: str = "store",
+    fallback: str = "",
+    routes: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Path:
+    """Write the catalog of models, each of the segment that its name ends with; return its file.
+
+    `routes` has canary, share and shadow by the name of the model.
+    """
     models = tuple(
-        ServedModel(name=name, folder=str(path), segment=name.partition(".")[2]) for name, path in folders.items()
+        ServedModel(
+            name=name,
+            folder=str(path),
+            segment=name.partition(".")[2],
+            **{role: one if role == "share" else str(one) for role, one in (routes or {}).get(name, {}).items()},
+        )
+        for name, path in folders.items()
     )
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / CATALOG, encode(ModelCatalog(models=models, column=column, fallback=fallback)))

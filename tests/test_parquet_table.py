@@ -4,6 +4,7 @@ import io
 
 import pandas
 import pyarrow
+import pyarrow.parquet
 import pytest
 
 from mlnb import parquet_table
@@ -112,3 +113,36 @@ def test_which_frames_are_plain():
     twice = pandas.concat([FRAME, FRAME], axis=1)
     others = [FRAME.iloc[1:], FRAME.iloc[::2], FRAME.set_index("number"), FRAME.rename(columns={"text": 0})]
     assert not any(map(is_plain_frame, [named, attributed, twice, FRAME.rename_axis(columns="n"), *others]))
+
+
+def test_a_column_is_as_pandas_reads_it_and_the_footer_is_read_once(tmp_path, monkeypatch):
+    frame = pandas.DataFrame(
+        {
+            "text": ["x", None, ""],
+            "mixed": pandas.Series(["a", None, "b"], dtype=object),
+            "whole": [1, 2, 3],
+            "part": [1.5, float("nan"), -0.0],
+            "truth": pandas.array([True, None, False], dtype="boolean"),
+            "day": pandas.to_datetime(["2020-01-01", None, "1999-12-31"]),
+            "kind": pandas.Categorical(["m", "f", None]),
+        }
+    )
+    frame.attrs = {"source": "x"}
+    frame.to_parquet(tmp_path / "plain.parquet")
+    frame.set_index("whole").to_parquet(tmp_path / "indexed.parquet")
+    read, footers = pyarrow.parquet.read_metadata, []
+    monkeypatch.setattr(pyarrow.parquet, "read_metadata", lambda file: footers.append(file) or read(file))
+    opened = pyarrow.parquet.ParquetFile
+    monkeypatch.setattr(
+        pyarrow.parquet, "ParquetFile", lambda path, metadata: opened(path, metadata=metadata)
+    )  # without a footer it fails
+    for name in ("plain", "indexed"):
+        path = tmp_path / f"{name}.parquet"
+        expected = pandas.read_parquet(path)
+        table = ParquetTable(path)
+        for column in expected:
+            pandas.testing.assert_series_equal(table[column], expected[column])
+            assert table[column].attrs == expected.attrs == {"source": "x"}
+        assert len(table.head(2)) == len(table.sample(2)) == 2
+        pandas.testing.assert_frame_equal(table.to_pandas(), expected[table.to_pandas().columns])
+    assert len(footers) == 2

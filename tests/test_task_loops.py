@@ -10,11 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import toys
-from in_process import mlnb_in_process
+from in_process import call_in_process, mlnb_in_process
 from waiting import wait_for
 
+import mlnb
+from mlnb.codec import decode
 from mlnb.engine import runs
 from mlnb.engine.project import Project
+from mlnb.methods.contracts.challenge_records import ChallengeResult
+from mlnb.methods.contracts.monitoring_records import MonitoringVerdict
 from mlnb.serving.packaging.bento_server import free_port
 
 DAY, FIRST = 86_400.0, 1_700_000_000.0
@@ -90,6 +94,24 @@ def won(root, *arguments):
     """Retrain; return the champion/challenger evaluation after checking the order of the trials."""
     output = mlnb_in_process(root, "retrain", *arguments, *WON)
     assert "promoted as champion, which was version 1" in output
+    return won_evaluation(root)
+
+
+def won_in_python(root, policy):
+    """Retrain as `won` with `mlnb.retrain`."""
+    params = {"most_changed": 1.0, "challenge.slower": 50.0}
+    (outcome,) = call_in_process(
+        root, lambda: mlnb.retrain(policy=policy, promote=True, params=params, report=False, progress=False)
+    )
+    evaluation = won_evaluation(root)
+    assert (outcome.result, outcome.champion[-2:], outcome.challenger[-2:]) == ("promoted", ":1", ":2")
+    assert outcome.run == runs.open_run(Project.find(root)).id
+    assert outcome.evaluation == decode(ChallengeResult, json.dumps(evaluation).encode())
+    return evaluation
+
+
+def won_evaluation(root):
+    """Return the evaluation of the latest run, in which the challenger has won."""
     run = runs.open_run(Project.find(root))
     evaluation, trials = run.load("challenge"), run.load("trials")
     assert evaluation["decision"] == "promote" and evaluation["low"] > 0 and evaluation["rows"] > 50
@@ -149,10 +171,13 @@ def test_a_ranker_is_retrained_and_promoted(tmp_path):
             graded = query[["item", "relevance"]].assign(request=f"r{number}")
             labels.append(graded if number < 76 else graded.head(3))
     assert add(root, pd.concat(labels)) == 76 * 8 + 4 * 3
-    _, performance = look(root, 8, 11)
+    (seen,) = call_in_process(root, lambda: mlnb.monitor(days=8, progress=False))
+    verdict, performance = (mlnb.open_run(seen.run, root).artifact(name) for name in ("verdict", "performance"))
+    assert (seen.result, seen.code) == ("retrain", 11)
+    assert seen.verdict == decode(MonitoringVerdict, json.dumps(verdict).encode())
     assert performance["now"]["rows"] < 76 * 8 and performance["now"]["rows"] % 8 == 0  # whole queries of the window
     assert performance["lost"]["low"] > 0.5
-    evaluation = won(root, "--policy", "since_last")
+    evaluation = won_in_python(root, "since_last")
     assert evaluation["metric"] == "ndcg@5" and evaluation["challenger"] > 0.9 > 0.5 > evaluation["champion"]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, overload
 
 from mlnb.api.last_run import with_last_data
 from mlnb.api.progress import progress_listener
+from mlnb.api.project_folders import find_project
 from mlnb.api.recorded_run import RecordedRun, RunList
 from mlnb.api.run_execution import push_run, run_plans, start_listeners
 from mlnb.api.run_request import RunRequest, match_plan, plan_request
@@ -15,7 +16,7 @@ from mlnb.api.segment_training import MOST, SegmentOptions
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import RunState
 from mlnb.engine.runs import Run, list_runs, set_latest
-from mlnb.errors import ProjectError, StageError, UsageError, error_class
+from mlnb.errors import StageError, UsageError, error_class
 from mlnb.registry.run_references import open_referenced, run_reference
 from mlnb.serving.packaging.packaged_runs import LATEST, find_packaged_run
 
@@ -112,10 +113,8 @@ def run(
     _check_type("data", data, (str, Path), "a path, a URL or the name of a data set (save a data frame as a file)")
     _check_type("target", target, str, "the name of a column, or its position as text, counted from 1")
     _check_type("params", params, Mapping, "a dict of values by name")
-    project = _project(folder)
-    number = project.settings.workers if workers is None else workers
-    if number < 1:
-        raise UsageError(f"workers is {number}; expected 1 or more.")
+    project = find_project(folder)
+    number = count_workers(project, workers)
     request = RunRequest(
         pipeline=pipeline,
         data=None if data is None else str(data),
@@ -133,6 +132,30 @@ def run(
     if with_global or least_rows is not None:
         raise UsageError("with_global and least_rows are for several models; expected each, too.")
     request, _ = with_last_data(project, request)
+    return run_request(project, request, number, report, progress)
+
+
+def count_workers(project: Project, workers: int | None) -> int:
+    """Return the number of stages that run at once; None: the setting. Raises `UsageError` for one below 1."""
+    number = project.settings.workers if workers is None else workers
+    if number < 1:
+        raise UsageError(f"workers is {number}; expected 1 or more.")
+    return number
+
+
+def run_request(project: Project, request: RunRequest, workers: int, report: bool, progress: bool) -> RecordedRun:
+    """Return the finished run of a request without a grid; an earlier one when nothing has changed since.
+
+    Args:
+        project: the project.
+        request: what to run.
+        workers: number of stages that run at once.
+        report: whether to write the HTML report.
+        progress: whether to print a line per stage.
+
+    Raises:
+        StageError, GateFailed, KeyboardInterrupt: as `run`.
+    """
     (plan,) = plan_request(project, request)
     finished = match_plan(project, request, plan)
     if finished is not None:
@@ -140,7 +163,7 @@ def run(
         push_run(plan.planner, finished)
         return RecordedRun(finished)
     listeners = start_listeners(project, progress_listener(as_json=False) if progress else None)
-    (recorded,) = run_plans(project, request, [plan], listeners, _conclude, request.command(), number, report)
+    (recorded,) = run_plans(project, request, [plan], listeners, _conclude, request.command(), workers, report)
     return recorded
 
 
@@ -153,7 +176,7 @@ def runs(folder: Path | str | None = None) -> RunList:
     Raises:
         ProjectError: the folder does not exist, or the settings of the project cannot be read.
     """
-    return RunList([RecordedRun(run) for run in list_runs(_project(folder))])
+    return RunList([RecordedRun(run) for run in list_runs(find_project(folder))])
 
 
 def latest(folder: Path | str | None = None) -> RecordedRun:
@@ -180,7 +203,7 @@ def open_recorded_run(reference: str, folder: Path | str | None = None) -> Recor
         UsageError: the reference is no text, or the folder does not exist.
     """
     _check_reference(reference)
-    project = _project(folder)
+    project = find_project(folder)
     return RecordedRun(open_referenced(project, reference))
 
 
@@ -209,7 +232,7 @@ def load_model(model: "str | Path | RecordedRun" = LATEST, folder: Path | str | 
             )
         return PackagedModel(contents)
     _check_reference(model)
-    project = _project(folder)
+    project = find_project(folder)
     return RecordedRun(find_packaged_run(project, run_reference(project, model))).load_model()
 
 
@@ -245,12 +268,6 @@ def _conclude(run: Run, report: Path | None) -> RecordedRun:
     message = f"Run {run.id}: stage {failure.stage}{cell} failed: {failure.message}.{notebook}"
     raised = StageError if failure.error == KeyboardInterrupt.__name__ else error_class(failure.error)
     raise (StageError if issubclass(raised, UsageError) else raised)(message)
-
-
-def _project(folder: Path | str | None) -> Project:
-    if folder is not None and not Path(folder).is_dir():
-        raise ProjectError(f"folder: there is no folder {str(folder)!r}; expected that of a project, or one below it.")
-    return Project.find(None if folder is None else Path(folder))
 
 
 def _check_reference(reference: object) -> None:

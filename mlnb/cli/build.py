@@ -15,7 +15,8 @@ def parser(p: argparse.ArgumentParser) -> None:
     p.add_argument("--json", action="store_true", help="print one JSON object")
     p.epilog = (
         "examples:\n  mlnb build\n  mlnb build 20260102-0304 --json\n  bentoml list\n"
-        "  mlnb build --all                  one bento of all models\n\n"
+        "  mlnb build --all                  one bento of all models\n"
+        "  mlnb build --all --canary @challenger --share 0.2    with a canary for each that has a challenger\n\n"
         "The version is the digest of the bundle: building again finds the same bento."
     )
 

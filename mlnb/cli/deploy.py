@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from mlnb.api.several_models import ModelOutcome
-from mlnb.cli.all_models import FILTERS, add_filters, for_each_model, selected_models, selects_several
+from mlnb.cli.all_models import FILTERS, add_filters, for_each_model, output_folder, selected_models, selects_several
 from mlnb.cli.selected_bento import add_options, build_selected
 from mlnb.engine.files import write_whole
 from mlnb.engine.project import Project
@@ -164,11 +164,12 @@ def to_lambda(args: argparse.Namespace) -> int:
     if not selects_several(args, "" if args.run == LATEST else args.run):
         _package_run(project, find_packaged_run(project, run_reference(project, args.run)), args.out)
         return 0
+    folder = output_folder(args.out)
     registry = Registry(project)
     registry.sync()
 
     def package_version(version: ModelVersion) -> ModelOutcome:
-        out = None if args.out is None else args.out / f"{version.model}.zip"
+        out = None if folder is None else folder / f"{version.model}.zip"
         return ModelOutcome("packaged", note=_package_run(project, find_packaged_run(project, version.run), out))
 
     return for_each_model(project, selected_models(registry, args), package_version)

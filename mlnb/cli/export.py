@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mlnb.api.several_models import ModelOutcome
-from mlnb.cli.all_models import FILTERS, add_filters, for_each_model, selected_models, selects_several
+from mlnb.cli.all_models import FILTERS, add_filters, for_each_model, output_folder, selected_models, selects_several
 from mlnb.codec import to_json
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run
@@ -72,15 +72,18 @@ def main(args: argparse.Namespace) -> int:
         raise UsageError("--key is for `mlnb export --to signed`, which needs it: a private key on an elliptic curve.")
     if (args.uri or args.experiment) and args.to != MLFLOW:
         raise UsageError("--uri and --experiment are for `mlnb export --to mlflow`.")
+    if args.to == MLFLOW and (not tracking_uri(args) or args.out is not None):
+        raise UsageError("--to mlflow needs --uri, such as sqlite:///mlflow.db, or MLFLOW_TRACKING_URI; and no --out.")
     if not several:
         export_run(project, find_packaged_run(project, run_reference(project, args.run)), args, args.out)
         return 0
+    folder = output_folder(args.out)
     registry = Registry(project)
     registry.sync()
 
     def export_version(version: ModelVersion) -> ModelOutcome:
         name = f"{version.model}.onnx" if args.to == "onnx" else version.model
-        out = None if args.out is None else args.out / name
+        out = None if folder is None else folder / name
         return ModelOutcome("exported", note=export_run(project, find_packaged_run(project, version.run), args, out))
 
     return for_each_model(project, selected_models(registry, args), export_version, args.json)
@@ -122,14 +125,16 @@ def export_run(project: Project, run: Run, args: argparse.Namespace, out: Path |
     return str(out)
 
 
+def tracking_uri(args: argparse.Namespace) -> str:
+    """Return the tracking store that an option or the environment names; empty: none."""
+    return args.uri or os.environ.get("MLFLOW_TRACKING_URI", "")
+
+
 def _log_to_mlflow(run: Run, args: argparse.Namespace) -> str:
     """Log the run and its model to a tracking store; return the URI of the model."""
     from mlnb.api.mlflow_export import export_to_mlflow
 
-    uri = args.uri or os.environ.get("MLFLOW_TRACKING_URI", "")
-    if not uri or args.out is not None:
-        raise UsageError("--to mlflow needs --uri, such as sqlite:///mlflow.db, or MLFLOW_TRACKING_URI; and no --out.")
-    logged = export_to_mlflow(run, uri, args.experiment)
+    logged = export_to_mlflow(run, tracking_uri(args), args.experiment)
     if args.json:
         print(json.dumps(to_json(logged)))
         return logged.model

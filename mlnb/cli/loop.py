@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from mlnb.api.retraining import AWAITING
 from mlnb.api.several_models import ModelOutcome
 from mlnb.cli.all_models import FILTERS, add_filters, for_each_model, selected_models, selects_several
-from mlnb.cli.retrain import AWAITING
 from mlnb.engine.files import try_lock
 from mlnb.engine.project import Project
 from mlnb.errors import UsageError

@@ -3,35 +3,43 @@
 import argparse
 import json
 import sys
-import time
 from pathlib import Path
 
+from mlnb.api.monitored_models import (
+    MonitoredModel,
+    MonitorOptions,
+    marked_verdict,
+    monitoring_request,
+    outcome_of,
+    read_verdict,
+)
 from mlnb.api.several_models import ModelOutcome
 from mlnb.cli import run as run_verb
 from mlnb.cli.all_models import FILTERS, add_filters, for_each_model, selected_models, selects_several
 from mlnb.codec import JsonObject, to_json
 from mlnb.engine.project import Project
 from mlnb.engine.runs import open_run
-from mlnb.errors import RegistryError, UsageError
-from mlnb.methods.contracts.monitoring_records import MonitoringVerdict, MonitoringWindow, Reason
+from mlnb.errors import UsageError
 from mlnb.monitoring.alerts import CODES, alert_rules, notify
 from mlnb.monitoring.evidently import render
-from mlnb.monitoring.monitoring_paths import label_database, log_folder
-from mlnb.monitoring.prediction_table import convert_finished, read_log
-from mlnb.monitoring.production_heads import record_heads
-from mlnb.registry.audit_log import Entry
+from mlnb.monitoring.monitoring_paths import log_folder
+from mlnb.monitoring.prediction_table import read_log
 from mlnb.registry.model_versions import ModelVersion
 from mlnb.registry.registry import Registry
-from mlnb.registry.retraining_marks import describe_mark, retraining_marks
 
 
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb monitor`."""
     p.add_argument("version", nargs="?", default="", help="model:3, model@champion ... (default: the champion)")
     add_filters(p)
-    p.add_argument("--days", type=float, default=7.0, help="length of the window in days (default: %(default)s)")
-    p.add_argument("--label-delay", type=float, default=0.0, metavar="DAYS", help="usual delay of labels")
-    p.add_argument("--tolerance", type=float, default=0.0, help="tolerated loss of the deciding metric")
+    default = MonitorOptions()
+    p.add_argument(
+        "--days", type=float, default=default.days, help="length of the window in days (default: %(default)s)"
+    )
+    p.add_argument(
+        "--label-delay", type=float, default=default.label_delay, metavar="DAYS", help="usual delay of labels"
+    )
+    p.add_argument("--tolerance", type=float, default=default.tolerance, help="tolerated loss of the deciding metric")
     p.add_argument("--webhook", default="", metavar="URL", help="send verdicts other than keep there, signed")
     p.add_argument("--evidently", type=Path, metavar="HTML", help="write the drift report of Evidently as well")
     p.add_argument("--alert-rules", action="store_true", help="print alert rules for Prometheus")
@@ -54,71 +62,47 @@ def main(args: argparse.Namespace) -> int:
     project = Project.find()
     registry = Registry(project)
     registry.sync()
+    options = MonitorOptions(days=args.days, label_delay=args.label_delay, tolerance=args.tolerance)
     if selects_several(args, args.version):
         models = selected_models(registry, args)
         return for_each_model(
-            project, models, lambda one: _monitored(monitor_version(project, registry, one, args)), args.json
+            project, models, lambda one: monitor_version(project, registry, one, options, args), args.json
         )
-    return monitor_version(project, registry, registry.find_or_champion(args.version), args)
+    return monitor_version(project, registry, registry.find_or_champion(args.version), options, args).code
 
 
-def _monitored(code: int) -> ModelOutcome:
-    outcome = next((outcome for outcome, number in CODES.items() if number == code), "failed")
-    return ModelOutcome(outcome, code)
-
-
-def monitor_version(project: Project, registry: Registry, version: ModelVersion, args: argparse.Namespace) -> int:
-    """Run the pipeline `monitor` on the prediction log of one model; return the exit code of the verdict."""
-    mark = retraining_marks(registry.log()).get(version.name)
-    if mark is not None:
-        return _end_with(_marked_verdict(version, mark, args.days), version, args)
-    log = log_folder(project, version.model)
-    if not log.is_dir():
-        raise UsageError(f"{version.model} has no prediction log in {log}; `mlnb serve` writes one.")
-    convert_finished(log)
-    try:
-        record_heads(project, registry, version, log)
-    except RegistryError as error:  # what is in production is to be monitored all the same
-        print(f"mlnb monitor: the heads of log and labels are not recorded: {error}", file=sys.stderr)
-    parameters: dict[str, str | float | Path] = {
-        "monitor.log": log,
-        "monitor.labels": labels if (labels := label_database(project, version.model)).exists() else "",
-        "monitor.version": version.metadata.certificate.model,
-        "monitor.days": args.days,
-        "monitor.label_delay": args.label_delay,
-        "monitor.tolerance": args.tolerance,
-    }
-    arguments = ["monitor", "--inputs-from", version.run, "--no-report", "--tracker", "local"]
-    for name, value in parameters.items():
-        arguments += ["-p", name, str(value)]
-    inner = argparse.ArgumentParser()
-    run_verb.parser(inner)
-    quiet = ["--json"] if args.json else []
-    output = sys.stdout
+def monitor_version(
+    project: Project, registry: Registry, version: ModelVersion, options: MonitorOptions, args: argparse.Namespace
+) -> ModelOutcome:
+    """Run the pipeline `monitor` on the prediction log of one model, print the verdict and send it."""
+    verdict = marked_verdict(registry, version, options)
+    if verdict is not None:
+        return _end_with(outcome_of(verdict), version, args)
+    output = argparse.ArgumentParser()
+    run_verb.parser(output)
+    printed = output.parse_args(["--no-report", *(["--json"] if args.json else [])])
+    request = monitoring_request(project, registry, version, options)
+    stdout = sys.stdout
     if args.json:
         sys.stdout = sys.stderr  # events of the run; standard output has the verdict alone
     try:
-        code = run_verb.main(inner.parse_args([*arguments, *quiet]))
+        code = run_verb.run_request(project.with_settings(tracker="local"), request, printed)
     finally:
-        sys.stdout = output
+        sys.stdout = stdout
     if code:
-        return code
-    verdict = open_run(project).load("verdict", MonitoringVerdict)
+        return ModelOutcome("failed", code)
+    run = open_run(project)
     if args.evidently:
-        window = read_log(log)[0].rename(columns=lambda name: str(name).removeprefix("in."))
+        window = read_log(log_folder(project, version.model))[0]
+        window = window.rename(columns=lambda name: str(name).removeprefix("in."))
         print(render(open_run(project, version.run).load("training"), window, args.evidently), file=sys.stderr)
-    return _end_with(verdict, version, args)
+    return _end_with(outcome_of(read_verdict(run), run.id), version, args)
 
 
-def _marked_verdict(version: ModelVersion, mark: Entry, days: float) -> MonitoringVerdict:
-    """Return the verdict on a version whose data was erased in part, so that nothing can be compared with it."""
-    reason = Reason(outcome="retrain", kind="erased rows", text=describe_mark(mark))
-    window = MonitoringWindow(version=version.metadata.certificate.model, rows=0, until=time.time(), days=days)
-    return MonitoringVerdict(outcome="retrain", reasons=(reason,), window=window)
-
-
-def _end_with(verdict: MonitoringVerdict, version: ModelVersion, args: argparse.Namespace) -> int:
-    """Print a verdict and send it; return its exit code."""
+def _end_with(outcome: MonitoredModel, version: ModelVersion, args: argparse.Namespace) -> MonitoredModel:
+    """Print a verdict and send it; return it."""
+    verdict = outcome.verdict
+    assert verdict is not None
     message = to_json(verdict) | {"model": version.name}
     if args.json:
         print(json.dumps(message, ensure_ascii=False))
@@ -128,7 +112,7 @@ def _end_with(verdict: MonitoringVerdict, version: ModelVersion, args: argparse.
             print(f"  {reason.outcome:<9} {reason.text}")
     if args.webhook and verdict.outcome != "keep":
         send_verdict(args.webhook, message)
-    return CODES[verdict.outcome]
+    return outcome
 
 
 def send_verdict(url: str, message: JsonObject) -> None:

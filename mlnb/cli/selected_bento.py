@@ -3,10 +3,11 @@
 import argparse
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlnb.api.several_models import ModelFilter, select_models
+from mlnb.api.traffic_roles import assign_roles
 from mlnb.cli.all_models import add_filters, selected_models, selects_several
 from mlnb.engine.project import Project
 from mlnb.errors import MlnbError, UsageError
@@ -15,8 +16,11 @@ from mlnb.registry.run_references import run_reference
 from mlnb.serving.packaging.bento_stores import BuiltBento, build_bento
 from mlnb.serving.packaging.bundles import BentoSource
 from mlnb.serving.packaging.model_names import segment_model
-from mlnb.serving.packaging.multi_model_bundles import PackagedModel, make_multi_model_bundle
+from mlnb.serving.packaging.multi_model_bundles import SHARE, PackagedModel, make_multi_model_bundle
 from mlnb.serving.packaging.packaged_runs import LATEST, build_packaged_run, find_packaged_run
+from mlnb.serving.runtime.model_catalog import check_share
+from mlnb.serving.runtime.traffic_routing import CANARY, SHADOW
+from mlnb.settings import ServiceSettings
 
 
 @dataclass(frozen=True)
@@ -44,11 +48,13 @@ class SelectedModels:
         models: that it has.
         omitted: a line for each selected model that it does not have, with the reason.
         fallback: whether the model of all rows predicts the rows of other segments.
+        share: of the keys that each canary serves.
     """
 
     models: list[PackagedModel]
     omitted: tuple[str, ...]
     fallback: bool
+    share: float = SHARE
 
 
 def add_options(p: argparse.ArgumentParser, name: str = "--name") -> None:
@@ -60,6 +66,9 @@ def add_options(p: argparse.ArgumentParser, name: str = "--name") -> None:
     p.add_argument(
         "--fallback", action="store_true", help="with several models: that of all rows predicts other segments"
     )
+    p.add_argument("--shadow", metavar="VERSION", help="shadow model: its responses are logged, not returned")
+    p.add_argument("--canary", metavar="VERSION", help="canary model: serves --share of the keys until it fails")
+    p.add_argument("--share", type=float, default=SHARE, help="share of the canary, up to 0.5 (default: %(default)s)")
 
 
 def serves_several(args: argparse.Namespace) -> bool:
@@ -75,24 +84,61 @@ def selection_words(args: argparse.Namespace, name: str = "--name") -> list[str]
     words = ["--all"] if args.all else []
     for option, pattern in ((name, args.name), ("--segment", args.segment)):
         words += [option, pattern] if pattern else []
-    return words + ["--fallback"] * args.fallback
+    words += ["--fallback"] * args.fallback
+    for option, reference in (("--canary", args.canary), ("--shadow", args.shadow)):
+        words += [option, reference] if reference else []
+    return words + (["--share", f"{args.share:g}"] if args.canary and args.share != SHARE else [])
 
 
-def build_selected(project: Project, args: argparse.Namespace) -> SelectedBento:
-    """Return the bento of the run that options name, or that of all models that they select."""
+def build_selected(project: Project, args: argparse.Namespace, routed: bool = False) -> SelectedBento:
+    """Return the bento of the run that options name, or that of all models that they select.
+
+    Args:
+        project: The project.
+        args: The options of `add_options`.
+        routed: Whether the service of one model may have a canary and a shadow: only a running one has.
+
+    Raises:
+        UsageError: The options contradict each other.
+    """
+    check_share(args.share, "--share")
     if not serves_several(args):
+        if (args.canary or args.shadow) and not routed:
+            raise UsageError(
+                "--canary and --shadow need several models (--all, --name or --segment). Those of the service of one "
+                f"model are pointers: `mlnb serve` has both options, a container {ServiceSettings.canary.variable} and "
+                f"{ServiceSettings.shadow.variable}."
+            )
         run = find_packaged_run(project, run_reference(project, args.run))
         bundle, built = build_packaged_run(run)
         return SelectedBento(bundle, built, run.id, f"run {run.id}")
-    selected = find_models(project, args)
+    selected = add_roles(project, find_models(project, args), args)
     for line in selected.omitted:
         print(line, file=sys.stderr)
     models = selected.models
     with tempfile.TemporaryDirectory(prefix="mlnb-models-") as folder:
-        source = make_multi_model_bundle(Path(folder), models, project, selected.fallback)
+        source = make_multi_model_bundle(Path(folder), models, project, selected.fallback, selected.share)
         built = build_bento(source)
     stored = BentoSource(built.path / "src", source.name, source.version, "")
     return SelectedBento(stored, built, "", f"{len(models)} models")
+
+
+def add_roles(project: Project, selected: SelectedModels, args: argparse.Namespace) -> SelectedModels:
+    """Return the models with the canary and the shadow of each that has a version with the alias of an option.
+
+    Raises:
+        UsageError: An option names something else than an alias.
+    """
+    aliases: dict[str, str] = {}
+    for role, reference in ((CANARY, args.canary), (SHADOW, args.shadow)):
+        if reference and not reference.startswith("@"):
+            raise UsageError(
+                f"--{role} is {reference!r}; expected an alias, which each model has a version for: @challenger."
+            )
+        if reference:
+            aliases[role] = reference[1:]
+    models, lines = assign_roles(project, selected.models, aliases)
+    return replace(selected, models=models, omitted=(*selected.omitted, *lines), share=args.share)
 
 
 def find_models(project: Project, args: argparse.Namespace) -> SelectedModels:

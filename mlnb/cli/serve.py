@@ -36,9 +36,6 @@ def parser(p: argparse.ArgumentParser) -> None:
     p.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     p.add_argument("--workers", type=int, default=1, help="number of server processes (default: %(default)s)")
     p.add_argument("--follow", action="store_true", help="switch to the new model when the alias or newest run changes")
-    p.add_argument("--shadow", metavar="VERSION", help="shadow model: its responses are logged, not returned")
-    p.add_argument("--canary", metavar="VERSION", help="canary model: serves --share of the keys until it fails")
-    p.add_argument("--share", type=float, default=0.1, help="share of the canary, up to 0.5 (default: %(default)s)")
     p.add_argument("--allow-anonymous", action="store_true", help="accept requests without a key on any address")
     p.add_argument("--tls-certificate", type=Path, metavar="FILE", help="certificate (PEM): serve HTTPS")
     p.add_argument("--tls-key", type=Path, metavar="FILE", help="private key (PEM) of the certificate")
@@ -49,6 +46,7 @@ def parser(p: argparse.ArgumentParser) -> None:
         "  mlnb serve @champion --follow             switch to a promoted version without losing requests\n"
         "  mlnb serve @champion --follow --canary @challenger --share 0.2\n"
         "  mlnb serve --all --follow                 one service of all models, each at its champion\n"
+        "  mlnb serve --all --follow --canary @challenger    a canary for each model that has a challenger\n"
         "  mlnb serve --name 'churn-*' --fallback    the global model predicts segments without a model\n"
         "  MLNB_API_KEY=... mlnb serve --host 0.0.0.0 --workers 2    accept requests of other machines\n"
         "  mlnb serve --tls-certificate service.pem --tls-key service.key    serve HTTPS\n\n"
@@ -66,35 +64,29 @@ def main(args: argparse.Namespace) -> int:
     if not 0 <= args.port < 65536:
         raise UsageError(f"--port is {args.port}; expected 1 to 65535, or 0 for a free one.")
     several = serves_several(args)
-    if several and (args.shadow or args.canary):
-        raise UsageError("--shadow and --canary are for a service of one model; serve the model alone to try another.")
     project = Project.find()
-    selected = build_selected(project, args)
+    selected = build_selected(project, args, routed=True)
     source, built = selected.source, selected.built
     certificates = Certificates.from_options(args.tls_certificate, args.tls_key, args.tls_clients)
     host = "127.0.0.1" if args.host == "localhost" else args.host
     port = args.port or free_port(host)
     log = project.store_root / "serve" / f"{port}.log"
-    if not 0 < args.share <= 0.5:
-        raise UsageError(f"--share is {args.share:g}; expected above 0 and at most 0.5.")
-    references = {
-        "follow": args.run if args.follow and not several else None,
-        "shadow": args.shadow,
-        "canary": args.canary,
+    references = {"follow": args.run if args.follow else None, "shadow": args.shadow, "canary": args.canary}
+    pointers = {
+        log.with_suffix(f".{name}"): reference for name, reference in references.items() if reference and not several
     }
-    pointers = {log.with_suffix(f".{name}"): reference for name, reference in references.items() if reference}
     for pointer in pointers:
         pointer.unlink(missing_ok=True)
         os.environ[ServiceSettings.declared()[pointer.suffix[1:]].variable] = str(pointer)
-    if args.canary:
+    if args.canary and not several:
         os.environ[ServiceSettings.canary_share.variable] = str(args.share)
-    if args.follow and several:
+    if several and (args.follow or args.canary or args.shadow):
         followed = FollowedModels(project, log.with_suffix(".models.json"), args)
         update = followed.update
         os.environ[ServiceSettings.models.variable] = str(followed.path)
     else:
         update = FollowedPointers(project, pointers).update
-    if references["follow"]:
+    if args.follow and not several:
         write_pointer(log.with_suffix(".follow"), source.folder)
     update()
     if args.allow_anonymous:

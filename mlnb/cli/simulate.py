@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mlnb.cli.retrain import AWAITING
+from mlnb.api.retraining import AWAITING
 from mlnb.engine.files import write_whole
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run, open_run

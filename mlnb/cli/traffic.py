@@ -4,6 +4,8 @@ import argparse
 import json
 from datetime import UTC, datetime
 
+from mlnb.api.several_models import ModelOutcome
+from mlnb.cli.all_models import FILTERS, add_filters, for_each_model, selected_models, selects_several
 from mlnb.cli.text_tables import table
 from mlnb.codec import to_json
 from mlnb.engine.project import Project
@@ -12,6 +14,7 @@ from mlnb.errors import UsageError
 from mlnb.methods.contracts.challenge_records import TrafficComparison, TrafficDecision, TrafficSide
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.monitoring.monitoring_paths import label_database, log_folder
+from mlnb.registry.model_versions import ModelVersion
 from mlnb.registry.registry import CHAMPION, Registry
 
 CODES: dict[TrafficDecision, int] = {"promote": 0, "wait": 10, "withdraw": 12}
@@ -20,6 +23,7 @@ CODES: dict[TrafficDecision, int] = {"promote": 0, "wait": 10, "withdraw": 12}
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb traffic`."""
     p.add_argument("version", nargs="?", default="@challenger", help="canary or shadow (default: %(default)s)")
+    add_filters(p)
     p.add_argument("--days", type=float, default=30.0, help="length of the period in days (default: %(default)s)")
     p.add_argument("--label-delay", type=float, default=0.0, metavar="DAYS", help="usual delay of labels")
     p.add_argument("--mature", type=float, default=0.8, help="share of labels that is needed (default: %(default)s)")
@@ -29,22 +33,43 @@ def parser(p: argparse.ArgumentParser) -> None:
     codes = ", ".join(f"{code} {decision}" for decision, code in CODES.items())
     p.epilog = (
         "examples:\n  mlnb traffic\n  mlnb traffic @challenger --days 14 --label-delay 3\n"
-        "  mlnb traffic @challenger --days 14 --label-delay 3 --promote\n\n"
+        "  mlnb traffic @challenger --days 14 --label-delay 3 --promote\n"
+        "  mlnb traffic --all --days 14            the challenger of each model; --name and --segment select\n\n"
         f"exit codes: {codes}\n"
         "The responses of a canary are compared with the champion's to other requests of the same period, those of a\n"
         "shadow with the champion's to the same rows. The interval holds for one comparison at the end of a period\n"
-        "that was chosen in advance: do not compare every day and promote at the first success."
+        f"that was chosen in advance: do not compare every day and promote at the first success.\n{FILTERS}"
     )
 
 
 def main(args: argparse.Namespace) -> int:
-    """Print the comparison and promote the version if requested; return the exit code of the decision."""
-    from mlnb.monitoring.shared_traffic import TrafficOptions, compare_traffic  # imports pandas
-
+    """Compare a version, or that of each selected model, with its champion; return the exit code."""
     project = Project.find()
     registry = Registry(project)
     registry.sync()
-    challenger = registry.find(args.version)
+    alias = args.version.removeprefix("@")
+    if not selects_several(args, "" if args.version.startswith("@") else args.version):
+        return compare_version(project, registry, registry.find(args.version), args)
+    models = [
+        version
+        for version in selected_models(registry, args, alias)
+        if alias in version.aliases and CHAMPION not in version.aliases
+    ]
+    if not models:
+        raise UsageError(f"None of the selected models has a version with the alias {alias} that is not its champion.")
+    decisions = {code: decision for decision, code in CODES.items()}
+
+    def compare(version: ModelVersion) -> ModelOutcome:
+        code = compare_version(project, registry, version, args)
+        return ModelOutcome(decisions[code], code)
+
+    return for_each_model(project, models, compare, args.json)
+
+
+def compare_version(project: Project, registry: Registry, challenger: ModelVersion, args: argparse.Namespace) -> int:
+    """Print the comparison and promote the version if requested; return the exit code of the decision."""
+    from mlnb.monitoring.shared_traffic import TrafficOptions, compare_traffic  # imports pandas
+
     champion = registry.find(f"{challenger.model}@{CHAMPION}")
     if champion.number == challenger.number:
         raise UsageError(f"{challenger.name} is the champion; expected the version of a canary or shadow.")

@@ -17,7 +17,7 @@ from mlnb.codec import decode, encode, replace
 from mlnb.engine.confined_names import is_plain_name
 from mlnb.engine.events import CellStarted, Event, RunFinished, StageProgress
 from mlnb.engine.project import Project
-from mlnb.engine.run_processes import run_lease
+from mlnb.engine.run_processes import RunLeases, run_lease
 from mlnb.engine.run_records import RunRecord, RunState
 from mlnb.engine.runs import Run
 from mlnb.engine.shared_database import METADATA, SharedDatabase
@@ -101,7 +101,7 @@ def list_active(project: Project, database: SharedDatabase) -> list[ActiveRun]:
     def read(connection: sa.Connection) -> list[tuple[str, str, str]]:
         return [(row.host, row.person, row.record) for row in connection.execute(sa.select(RUNS))]
 
-    active, nothing = [], list[tuple[str, str, str]]()
+    active, nothing, leases = [], list[tuple[str, str, str]](), RunLeases(project)
     for host, person, text in database.use(read, nothing):
         try:
             record = decode(RunRecord, text.encode(), f"a run of {host} in {database.url}")
@@ -109,6 +109,7 @@ def list_active(project: Project, database: SharedDatabase) -> list[ActiveRun]:
             continue
         ordered = replace(record, stages={name: record.stages[name] for name in record.order if name in record.stages})
         run = Run(project, project.runs / record.id, ordered)
+        run.leases = leases
         if is_plain_name(record.id) and not run.folder.exists():
             active.append(ActiveRun(run, host, person))
     return sorted(active, key=lambda each: each.run.record.started, reverse=True)

@@ -5,7 +5,7 @@ import os
 import re
 import site
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +19,9 @@ from mlnb.engine.digests import (
     parse_cell,
     parse_python,
 )
-from mlnb.engine.notebook import imported_names
+from mlnb.engine.notebook import StageNotebook, imported_names
 from mlnb.engine.project import Project
+from mlnb.engine.run_records import ParameterValue
 from mlnb.exported_code import read_exported_code
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ ENGINE_MODULES = (
     "mlnb.typed_settings",
     "mlnb.suggestions",
 )
+SERVICE = "service.py"  # in the folder of a service, which a parameter of a stage names
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow", "yaml": "PyYAML", "dateutil": "python-dateutil"}
 
 
@@ -83,6 +85,30 @@ class CodeSources:
         if names not in self._dependencies:
             self._dependencies[names] = self._follow(names)
         return self._dependencies[names]
+
+    def stage_dependencies(
+        self, stage: StageNotebook, values: Mapping[str, ParameterValue]
+    ) -> tuple[dict[str, str], dict[str, str]]:
+        """Return the dependencies of a stage: of its notebook, and of the services whose folders its parameters name.
+
+        Args:
+            stage: The stage.
+            values: Of its parameters: a service that it packages is in the bento with all that it imports.
+        """
+        texts = [values[one.name].value for one in stage.parameters if one.is_file and one.name in values]
+        folders = [self.path_of(text) for text in texts if isinstance(text, str) and text and "://" not in text]
+        return self.dependencies(stage.imports.union(*(self.service_imports(folder) for folder in folders)))
+
+    def path_of(self, text: str) -> Path:
+        """Return the file or folder that a parameter names: that of the project, else of the built-in one."""
+        path = self.project.root / text
+        return path if path.exists() else self.project.home / text
+
+    def service_imports(self, folder: Path) -> frozenset[str]:
+        """Return the names that the code of a service imports; none for a folder without one."""
+        if SERVICE not in self._listing(str(folder)):
+            return frozenset()
+        return self._read("", folder / SERVICE)[1]
 
     def is_current(self) -> bool:
         """Return whether no file has changed since it was read; else a new instance is needed.

@@ -196,7 +196,7 @@ class Planner:
         """Return everything that a stage's outputs depend on; inputs that are not known yet are left out."""
         stage = self.graph.stages[name]
         if name not in self._dependencies:
-            self._dependencies[name] = self.sources.dependencies(stage.imports)
+            self._dependencies[name] = self.sources.stage_dependencies(stage, self.values[name])
         modules, libraries = self._dependencies[name]
         inputs: dict[str, str] = {}
         for artifact in stage.reads:
@@ -233,9 +233,7 @@ class Planner:
             return ParameterFingerprint(folder=named, query=text)
         if not text or "://" in text or "${" in text:
             return plain
-        path = self.project.root / text
-        if not path.exists():  # a file of the built-in project, such as its service
-            path = self.project.home / text
+        path = self.sources.path_of(text)
         if path.is_file():
             return ParameterFingerprint(file=digest(path), suffix="".join(path.suffixes[-2:]))
         if path.is_dir():

@@ -20,7 +20,7 @@ from mlnb.engine.files import (
 )
 from mlnb.engine.formats import load_object
 from mlnb.engine.project import Project
-from mlnb.engine.run_processes import is_alive, process_start
+from mlnb.engine.run_processes import RunLeases, is_alive, process_start
 from mlnb.engine.run_records import OutputRecord, RunRecord, RunState, StageRecord
 from mlnb.errors import SchemaError, UnknownRun
 from mlnb.suggestions import did_you_mean
@@ -41,6 +41,7 @@ class Run:
         self.project = project
         self.folder = folder
         self.record = record
+        self.leases: RunLeases | None = None  # those of the list that the run is in
         self._lock = threading.Lock()
 
     @property
@@ -52,7 +53,9 @@ class Run:
     def state(self) -> RunState:
         """The state of the run; `killed` when it is recorded as running and its process is gone."""
         state = self.record.state
-        return RunState.KILLED if state == RunState.RUNNING and not is_alive(self.project, self.record) else state
+        if state != RunState.RUNNING or is_alive(self.project, self.record, self.leases):
+            return state
+        return RunState.KILLED
 
     @property
     def stages(self) -> dict[str, StageRecord]:
@@ -185,7 +188,7 @@ def read_runs(project: Project, read: Callable[[Project, Path], Run] = read_run)
 
     `read` returns the run in a folder, such as from a cache.
     """
-    runs, problems = [], []
+    runs, problems, leases = list[Run](), list[str](), RunLeases(project)
     for folder in project.runs.glob("*-*") if project.runs.is_dir() else ():
         try:
             runs.append(read(project, folder))
@@ -196,6 +199,8 @@ def read_runs(project: Project, read: Callable[[Project, Path], Run] = read_run)
                 problems.append(f"{folder / 'run.json'} cannot be read: {error.strerror}.")
             elif any((folder / name).is_dir() and any((folder / name).iterdir()) for name in ("notebooks", "stages")):
                 problems.append(f"{folder / 'run.json'} is missing.")  # not a run that was killed as it started
+    for run in runs:
+        run.leases = leases  # a query for each run would take the time of the network for each
     return sorted(runs, key=lambda run: (run.record.started, run.id), reverse=True), sorted(problems)
 
 

@@ -151,7 +151,7 @@ def _code_problems(name: str, record: StageRecord, notebook: StageNotebook, sour
     recorded = _inputs(record)
     if (notebook.code_digest, notebook.contract_digest) != (recorded.code, recorded.contract):
         yield f"the code of stage {name}: its executed notebook has another one"
-    modules = sources.dependencies(notebook.imports)[0]
+    modules = sources.stage_dependencies(notebook, record.parameters)[0]
     for module, digest in recorded.modules.items():
         if module.partition(".")[0] != "mlnb" and modules.get(module) != digest:
             yield f"the module {module}: the archive of the run's source code has {_which(modules, module)}"

@@ -125,7 +125,7 @@ def _check_source(run: Run, stage: str, file: str, inputs: KeyInputs, sources: C
         notebook = read_notebook(path)
     except (OSError, UsageError) as error:
         return Check(subject, CheckState.STALE, f"{path.name} cannot be read: {error}")
-    modules = sources.dependencies(notebook.imports)[0]
+    modules = sources.stage_dependencies(notebook, run.stages[stage].parameters)[0]
     names = sorted(modules.keys() | inputs.modules.keys())
     changed = [file] if (notebook.code_digest, notebook.contract_digest) != (inputs.code, inputs.contract) else []
     changed += [name for name in names if modules.get(name) != inputs.modules.get(name)]

@@ -13,7 +13,7 @@ from mlnb.engine.digests import digest_value
 from mlnb.errors import RegistryError
 from mlnb.methods.contracts.evaluations import DecidingMetric
 from mlnb.methods.contracts.holdout_reuse import HoldoutReuse
-from mlnb.registry.database import LOG
+from mlnb.registry.database import LOG, reading
 from mlnb.registry.entry_signatures import sign_entry
 from mlnb.signing.signing_keys import find_key
 
@@ -186,6 +186,12 @@ def append(connection: sa.Connection, when: str, who: str, evidence: Evidence = 
 def has_entries(connection: sa.Connection) -> bool:
     """Return whether the log has any entry."""
     return connection.execute(sa.select(LOG.c.number).limit(1)).first() is not None
+
+
+def last_entry(engine: sa.Engine) -> int:
+    """Return the number of the last entry, 0 without any: every registration, promotion and erasure adds one."""
+    with reading(engine) as connection:
+        return int(connection.execute(sa.select(sa.func.max(LOG.c.number))).scalar() or 0)
 
 
 def entries(connection: sa.Connection) -> list[tuple[int, str, str]]:

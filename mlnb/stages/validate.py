@@ -33,7 +33,7 @@ from ..methods.tables.column_profiles import choose_role, describe_column
 from ..methods.problem.declared_roles import check_stated_roles, declare_problem
 from ..methods.problem.goal_text import NAMED
 from ..methods.problem.target_inference import match_stated_columns, resolve_target
-from ..methods.problem.task_contracts import set_roles
+from ..methods.problem.task_contracts import rank_log, set_roles
 from ..methods.recommendation.candidate_generation import fit_recommender
 from ..methods.recommendation.interaction_logs import Log
 from ..methods.tasks.problem_strategies import NOTHING_DECLARED, problem_strategy
@@ -128,9 +128,9 @@ def type_table(
     strategy = problem_strategy(problem.task)
     if log is None:
         log = strategy.read_log(raw, problem, stated_spelling(provenance), declarations)
-    raw, problem, reported = strategy.read(raw, problem, log)
-    declared = declarations.columns
-    if log is not None:  # candidates have other columns than the log, but its users
+    declared, reported = declarations.columns, list[Finding]()
+    if log is not None:  # the rows to learn from are its candidates, with other columns than the log, but its users
+        raw, problem, reported = rank_log(log, problem)
         user = declarations.columns.get(log.user_column, ColumnDeclaration())
         personal = ColumnDeclaration(personal=user.personal, key=user.key)
         declared = {str(problem.user): personal} if user.personal else {}

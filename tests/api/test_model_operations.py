@@ -9,6 +9,7 @@ import mlnb
 from mlnb.api.several_models import ModelFilter, select_models
 from mlnb.engine.project import Project
 from mlnb.errors import ProjectError, UsageError
+from mlnb.registry.audit_log import last_entry
 from mlnb.registry.registry import Registry
 
 
@@ -31,6 +32,8 @@ def test_one_version_is_promoted_and_errors_are_raised(project, monkeypatch):
     (outcome,) = mlnb.promote("churn.koln:1", reason="first")
     assert outcome.result == "promoted" and outcome.note.startswith("churn.koln:1 promoted as champion. Entry 2")
     assert champions(project) == {"churn.koln:1"}
+    registry = Registry(project)
+    assert last_entry(registry.engine) == registry.log()[-1].number == 2
     for arguments, message in (
         ({"version": "churn.koln:1", "reason": "again"}, "already"),
         ({"version": "churn.koln:9", "reason": "x"}, "No version 9|has no version|no version"),

@@ -187,6 +187,8 @@ def test_the_examples_of_the_guide_work(example, tmp_path, monkeypatch):
     guide = nbformat.read(Path(__file__).parents[2] / "nbs" / "guides" / "python_api.ipynb", 4)
     blocks = re.findall(r"```python\n(.*?)```", "\n".join(cell.source for cell in guide.cells), re.DOTALL)
     scope = {"mlnb": mlnb, "frame": pd.DataFrame(mlnb.latest().artifact("golden")["rows"])}
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     exec("\n".join(blocks), scope)
     assert len(scope["frame"]) == len(scope["model"].predict(scope["frame"]))
+    (reason,) = scope["outcomes"].failed.values()
+    assert "has no labels" in reason and not scope["verdicts"]  # nothing was served

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from many_models import add_models
 
+from mlnb.api.retraining import challenger_parameters
 from mlnb.api.several_models import ModelOutcome
 from mlnb.cli import loop, promote
 from mlnb.cli.all_models import add_filters, for_each_model, selected_models, selects_several
 from mlnb.cli.main import main
-from mlnb.cli.retrain import challenger_parameters
 from mlnb.codec import replace
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import ParameterValue

@@ -4,14 +4,13 @@ import argparse
 import importlib
 import shlex
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from mlnb.api.run_request import RunRequest, plan_request
 from mlnb.cli.arguments import read_request
 from mlnb.cli.main import COMMANDS, main
-from mlnb.cli.retrain import command_words
+from mlnb.cli.retrain import read_options
 from mlnb.cli.run_summary import (
     WIDEST_FINDING,
     document_lines,
@@ -157,7 +156,7 @@ def test_findings_are_counted_and_the_two_most_severe_are_shown(folder, example)
 def test_the_suggestion_after_a_retraining_is_a_retraining(tmp_path):
     args = parse("mlnb retrain churn-classifier:3 --policy sliding -p collect.window 500")
     pairs = [tuple(pair) for pair in args.parameter]
-    words = command_words(args, SimpleNamespace(name="churn-classifier:3"))
+    words = read_options(args).words("churn-classifier:3")
     request = RunRequest(pipeline="retrain", files=[tmp_path / "values.yaml"], pairs=pairs, program=words)
     again = parse(repeated_command(request, "tune.trials", "60"))
     assert (again.version, again.policy) == (args.version, args.policy)

@@ -111,15 +111,31 @@ def test_options_that_contradict_each_other_are_refused():
 
 
 def test_the_next_command_has_the_same_selection():
-    words = ["--all", "--name", "churn*", "--segment", "Ro me", "--fallback"]
+    words = ["--all", "--name", "churn*", "--segment", "Ro me", "--fallback", "--canary", "@next", "--share", "0.2"]
     assert selection_words(parse(*words)) == words and selection_words(parse()) == []
     assert selection_words(parse("--name", "churn*"), "--models") == ["--models", "churn*"]
 
 
 def test_one_bento_is_built_of_several_models(project, monkeypatch, tmp_path):
     source = SimpleNamespace(name="shop-models", version="0123", model_version="")
-    monkeypatch.setattr(module, "make_multi_model_bundle", lambda folder, models, project, fallback: source)
+    monkeypatch.setattr(module, "make_multi_model_bundle", lambda folder, models, project, *options: source)
     monkeypatch.setattr(module, "build_bento", lambda source: SimpleNamespace(path=Path("/store"), tag="shop-models:1"))
     selected = build_selected(project, parse("--all"))
     assert (selected.source.tag, selected.run, selected.origin) == ("shop-models:0123", "", "3 models")
     assert selected.source.folder == Path("/store/src")
+
+
+def test_canary_and_shadow_are_aliases_of_several_models(project, monkeypatch, capsys):
+    def assign(project, models, aliases):
+        return [*models], [f"{alias} as {role}" for role, alias in aliases.items()]
+
+    monkeypatch.setattr(module, "assign_roles", assign)
+    args = parse("--all", "--canary", "@next", "--shadow", "@later", "--share", "0.3")
+    selected = module.add_roles(project, find_models(project, args), args)
+    assert selected.omitted[-2:] == ("next as canary", "later as shadow") and selected.share == 0.3
+    with pytest.raises(UsageError, match="--canary is 'churn:2'; expected an alias"):
+        build_selected(project, parse("--all", "--canary", "churn:2"))
+    with pytest.raises(UsageError, match="need several models"):
+        build_selected(project, parse("--canary", "@next"))
+    with pytest.raises(UsageError, match=r"--share is 0\.6; expected above 0 and at most 0\.5"):
+        build_selected(project, parse("--all", "--canary", "@next", "--share", "0.6"))

@@ -71,6 +71,20 @@ def test_without_a_significant_gain_the_champion_stays(versions, tmp_path, capsy
     assert Registry(versions[0]).log()[-1].version == 1
 
 
+def test_the_challengers_of_several_models_are_compared(versions, tmp_path, capsys):
+    write(versions, tmp_path / "traffic", skills=(0.2, 0.7))
+    assert main(["traffic", "--all"]) == 2 and "has a version with the alias challenger" in capsys.readouterr().err
+    registry = Registry(versions[0])
+    registry.promote("2", "challenger", "first canary")
+    model = registry.find("2").model
+    assert main(["traffic", "--all", "--days", "0.01"]) == 10
+    assert f"{model}:2" in (text := capsys.readouterr().out) and "wait" in text.splitlines()[-1]
+    assert main(["traffic", "--name", f"{model}*", "--promote"]) == 0
+    assert "promote" in capsys.readouterr().out.splitlines()[-1] and registry.find(f"{model}@champion").number == 2
+    assert main(["traffic", "--all"]) == 2 and "that is not its champion" in capsys.readouterr().err
+    assert main(["traffic", "2", "--all"]) == 2 and "names one version" in capsys.readouterr().err
+
+
 def test_a_service_that_never_ran_is_an_error(versions, capsys):
     assert main(["traffic", "2"]) == 2 and "`mlnb serve` writes one" in capsys.readouterr().err
     assert main(["traffic"]) == 2 and "challenger" in capsys.readouterr().err

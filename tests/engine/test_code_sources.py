@@ -10,9 +10,12 @@ import toys
 from custom_families import CODE, FILE, write_family
 from waiting import wait_for
 
+from mlnb.api.run_request import RunRequest, plan_request
 from mlnb.engine import digests
 from mlnb.engine.code_sources import CodeSources, python_version
-from mlnb.engine.project import Project
+from mlnb.engine.plan_reasons import explain
+from mlnb.engine.project import Project, builtin_folder
+from mlnb.engine.run_records import KeyInputs
 
 
 def behind(root: Path, *imports: str) -> tuple[dict[str, str], dict[str, str]]:
@@ -88,6 +91,26 @@ def test_files_of_an_encoder_are_part_of_the_stage_that_reads_it(tmp_path: Path)
         (root / "net.bin").write_bytes(data)
         keys.append(behind(root, readers)[0]["net.bin"])
     assert keys[0] == "none" and len(set(keys)) == 3
+
+
+def test_the_code_of_a_service_is_part_of_the_stage_that_packages_it(tmp_path: Path) -> None:
+    root = toys.chain(tmp_path)
+    _write(root / "shop" / "service.py", "import helper\nimport shapely\n")
+    _write(root / "helper.py", "x = 1\n")
+
+    def inputs(**values: object) -> KeyInputs:
+        (plan,) = plan_request(Project.find(root), RunRequest(values=values))
+        return plan.planner.key_inputs("note", {})
+
+    before = inputs(**{"note.source": "shop"})
+    assert set(before.modules) == {"helper"} and "shapely" in before.libraries
+    _write(root / "helper.py", "x = 2\n")
+    assert explain(before, inputs(**{"note.source": "shop"})) == "helper changed"
+    assert not inputs(**{"note.source": "helper.py"}).modules and not inputs().modules
+    served = CodeSources(Project.find(root)).service_imports(builtin_folder() / "bentos" / "tabular")
+    modules, libraries = behind(root, *served)
+    assert {"mlnb.serving.runtime.endpoint", "mlnb.serving.runtime.http_server"} <= set(modules)
+    assert "bentoml" in libraries and "mlnb.cli" not in modules
 
 
 def _write(path: Path, text: str) -> None:

@@ -215,7 +215,7 @@ def test_a_run_of_another_machine_is_not_stopped_here(service, monkeypatch):
     run = list_runs(service.view.project)[0]
     run.update(state=RunState.RUNNING, pid=os.getppid(), pid_started="of another machine")
     run.save()
-    monkeypatch.setattr("mlnb.engine.runs.is_alive", lambda project, record: True)  # it has a lease
+    monkeypatch.setattr("mlnb.engine.runs.is_alive", lambda *_: True)  # it has a lease
     with pytest.raises(UsageError, match="on another machine; stop it there"):
         service.stop({})
 

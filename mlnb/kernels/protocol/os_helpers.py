@@ -1,4 +1,4 @@
-"""OS helpers: private files, free memory, process identity, child subreaper."""
+"""OS helpers: private files, process identity, child subreaper."""
 
 import os
 from pathlib import Path
@@ -13,14 +13,6 @@ def write_whole(path: Path, data: bytes) -> None:
     partial.touch(0o600)
     partial.write_bytes(data)
     partial.replace(path)
-
-
-def free_memory() -> int:
-    """Return the bytes of memory that a new process could take."""
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return 1 << 62
 
 
 def process_identity() -> str:

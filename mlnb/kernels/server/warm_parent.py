@@ -18,6 +18,7 @@ import warnings
 from pathlib import Path
 from typing import NoReturn
 
+from mlnb.available_memory import available_memory
 from mlnb.kernels.protocol import compat, os_helpers
 from mlnb.kernels.protocol.messages import (
     DropSnapshots,
@@ -176,7 +177,7 @@ class WarmParent:
         """Return whether another kernel may start; one inside another's notebook always may."""
         if not self.kernels.running or request.nested or request.jupyter_sockets:
             return True
-        enough_memory = os_helpers.free_memory() > FREE_MEMORY + self.kernels.max_memory
+        enough_memory = available_memory() > FREE_MEMORY + self.kernels.max_memory
         return len(self.kernels.running) < request.max_kernels and enough_memory
 
     def _start_queued(self) -> None:

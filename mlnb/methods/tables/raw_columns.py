@@ -39,6 +39,7 @@ class RawColumns(Mapping[str, pd.Series]):
         raw: RawTable,
         declarations: Mapping[str, ColumnDeclaration] = MappingProxyType({}),
         use_up: bool = False,
+        hold: bool = False,
     ) -> None:
         """Take the columns of a table.
 
@@ -46,8 +47,9 @@ class RawColumns(Mapping[str, pd.Series]):
             raw: n rows of raw values.
             declarations: what is declared about columns, by name.
             use_up: whether columns leave `raw`.
+            hold: whether a column of a file stays in memory from its first use until `pop`: it is read once.
         """
-        self._names, self._declarations = list(raw.columns), declarations
+        self._names, self._declarations, self._hold = list(raw.columns), declarations, hold
         self._file = raw if isinstance(raw, ParquetTable) else None
         self._columns: dict[Any, pd.Series] = {}
         if isinstance(raw, pd.DataFrame):
@@ -60,7 +62,12 @@ class RawColumns(Mapping[str, pd.Series]):
         return blank_missing(one_type(values), declared) if declared is not None and declared.missing else values
 
     def __getitem__(self, name: Any) -> pd.Series:
-        return self._columns[name] if self._file is None else self._convert(name, self._file[name])
+        if self._file is None or name in self._columns:
+            return self._columns[name]
+        values = self._convert(name, self._file[name])
+        if self._hold:
+            self._columns[name] = values
+        return values
 
     def pop(self, name: Any) -> pd.Series:
         """Return a column in one type, and let go of it.
@@ -68,7 +75,9 @@ class RawColumns(Mapping[str, pd.Series]):
         Args:
             name: of the column.
         """
-        return one_type(self._columns.pop(name) if self._file is None else self[name])
+        values = self[name]
+        self._columns.pop(name, None)
+        return one_type(values)
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._names)

@@ -348,8 +348,8 @@ def clean(
     """
     columns, typed, findings = [], {}, []
     names, rows = list(raw.columns), len(raw)
-    given = RawColumns(raw, declarations, use_up)
-    keep = files.keeper(raw.nbytes if isinstance(raw, ParquetTable) else 0)
+    size = raw.nbytes if isinstance(raw, ParquetTable) else 0
+    given, keep = RawColumns(raw, declarations, use_up, hold=not files.holds(size)), files.keeper(size)
     numbers, orders = look_at_texts(given, spelling)
     for name in names:
         cleaner = _Cleaner(str(name), name == target, orders.get(str(name), (spelling.european, False)))

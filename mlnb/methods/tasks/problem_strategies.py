@@ -22,7 +22,6 @@ from mlnb.methods.problem.task_contracts import (
     audit_queries,
     complete_anomaly,
     complete_ranking,
-    rank_log,
     read_interactions,
 )
 from ..recommendation.interaction_logs import Log
@@ -55,10 +54,6 @@ class ProblemStrategy:
     ) -> Log | None:
         """Return the interactions of users and items; None where the rows are none."""
         return None
-
-    def read(self, raw: RawTable, problem: Problem, log: Log | None) -> tuple[RawTable, Problem, Findings]:
-        """Return the rows to learn from, their problem and findings: the candidates of a log, else the raw rows."""
-        return (raw, problem, []) if log is None else rank_log(log, problem)
 
     def complete(
         self, problem: Problem, table: pd.DataFrame, target: str | None, source: str = "stated"

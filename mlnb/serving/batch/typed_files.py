@@ -19,14 +19,14 @@ def count_groups(file: InputFile) -> list[int | None]:
         UsageError: the file is damaged.
     """
     try:
+        if file.kind == "parquet":
+            metadata = _read_footer(file)[0]
+            return [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
         with file.open() as opened:
             if file.kind == "arrow":
                 reader = pa.ipc.open_file(opened)
                 return [reader.get_batch(number).num_rows for number in range(reader.num_record_batches)]
-            if file.kind == "orc":
-                return [None] * _orc(opened).nstripes
-            metadata = pq.ParquetFile(opened).metadata
-            return [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+            return [None] * _orc(opened).nstripes
     except (pa.ArrowException, OSError) as error:
         raise UsageError(f"{file.shown} cannot be read as {file.kind}: {error}.") from None
 

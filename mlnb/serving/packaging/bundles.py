@@ -74,15 +74,20 @@ class BentoSource:
         return f"{self.name}:{self.model_version}" if self.model_version else self.tag
 
     @property
-    def model_folders(self) -> dict[str, Path]:
-        """The folders with the files of a model, by the name of the model."""
+    def all_folders(self) -> dict[str, Path]:
+        """The folders with the files of a model, by their name: that of the model, with `@` and a role after it."""
         if self.model_version:
             return {self.name: self.folder / "model"}
         return {path.parent.name: path.parent for path in sorted((self.folder / "models").glob("*/version.txt"))}
 
+    @property
+    def model_folders(self) -> dict[str, Path]:
+        """The folders of the models that requests name, by the name of the model: no canary and no shadow."""
+        return {name: folder for name, folder in self.all_folders.items() if "@" not in name}
+
     def protections(self) -> list[Protection]:
         """Return what becomes of personal data in the requests of each model, with the key of this process."""
-        return [_protection(read_json(folder / "schema.json")) for folder in self.model_folders.values()]
+        return [_protection(read_json(folder / "schema.json")) for folder in self.all_folders.values()]
 
     def route_of(self, name: str) -> str:
         """Return the path of the predictions of a model."""

@@ -27,8 +27,11 @@ from mlnb.serving.packaging.library_requirements import IMPORTED, NEEDED, import
 from mlnb.serving.packaging.model_names import tag_name
 from mlnb.serving.runtime.model_catalog import CATALOG, ModelCatalog, ServedModel
 from mlnb.serving.runtime.model_parts import read_json
+from mlnb.serving.runtime.traffic_routing import CANARY, SHADOW
+from mlnb.settings import ServiceSettings
 
 SERVICE = "models"  # name of the service's folder, and of the folder of the models in a bundle
+SHARE: float = ServiceSettings.canary_share.default
 EACH = "each"  # parameter of the stage that selects the rows of a segment: the column of the segments
 
 
@@ -40,11 +43,22 @@ class PackagedModel:
         bundle: of the model.
         segment: whose rows it predicts; empty: those of all.
         column: of the segments; empty: its run states none.
+        canary: the version that serves a share of its keys; None: none.
+        shadow: the version whose responses are logged and not returned; None: none.
     """
 
     bundle: Bundle
     segment: str = ""
     column: str = ""
+    canary: Bundle | None = None
+    shadow: Bundle | None = None
+
+    @property
+    def bundles(self) -> dict[str, Bundle]:
+        """The bundles of the model, its canary and its shadow, by the folder of each in a bundle of several models."""
+        name = self.bundle.name
+        roles = {name: self.bundle, f"{name}@{CANARY}": self.canary, f"{name}@{SHADOW}": self.shadow}
+        return {folder: bundle for folder, bundle in roles.items() if bundle is not None}
 
     @classmethod
     def of(cls, run: Run) -> "PackagedModel":
@@ -54,7 +68,9 @@ class PackagedModel:
         return cls(Bundle.read(run.load("service")), run.record.segment, column)
 
 
-def make_catalog(models: Sequence[PackagedModel], fallback: bool, folder: Path | None = None) -> ModelCatalog:
+def make_catalog(
+    models: Sequence[PackagedModel], fallback: bool, folder: Path | None = None, share: float = SHARE
+) -> ModelCatalog:
     """Return the catalog of models.
 
     Rows are routed by segment when all models of segments have one column of segments, and no segment has two models.
@@ -63,6 +79,7 @@ def make_catalog(models: Sequence[PackagedModel], fallback: bool, folder: Path |
         models: of the service.
         fallback: whether the model of all rows gets the rows of segments without one.
         folder: with the models in folders by their name; None: each is in the folder of its bundle.
+        share: of the keys that each canary serves.
 
     Raises:
         ServingError: two models have one name, or there is no single model of all rows for the fallback.
@@ -82,11 +99,7 @@ def make_catalog(models: Sequence[PackagedModel], fallback: bool, folder: Path |
         )
     return ModelCatalog(
         models=tuple(
-            ServedModel(
-                name=model.bundle.name,
-                folder=model.bundle.name if folder else str(model.bundle.folder.absolute()),
-                segment=model.segment,
-            )
+            _served(model, inside=folder is not None, share=share)
             for model in sorted(models, key=lambda model: model.bundle.name)
         ),
         column=column,
@@ -94,8 +107,22 @@ def make_catalog(models: Sequence[PackagedModel], fallback: bool, folder: Path |
     )
 
 
+def _served(model: PackagedModel, inside: bool, share: float) -> ServedModel:
+    """Return the entry of a model, whose files are in the folder of the catalog, or in those of their bundles."""
+    folders = {name: name if inside else str(bundle.folder.absolute()) for name, bundle in model.bundles.items()}
+    name = model.bundle.name
+    return ServedModel(
+        name=name,
+        folder=folders[name],
+        segment=model.segment,
+        canary=folders.get(f"{name}@{CANARY}", ""),
+        share=share,
+        shadow=folders.get(f"{name}@{SHADOW}", ""),
+    )
+
+
 def make_multi_model_bundle(
-    folder: Path, models: Sequence[PackagedModel], project: Project, fallback: bool = False
+    folder: Path, models: Sequence[PackagedModel], project: Project, fallback: bool = False, share: float = SHARE
 ) -> BentoSource:
     """Return the bundle written to an empty folder: service, libraries, models, catalog, and the modules of mlnb.
 
@@ -104,29 +131,37 @@ def make_multi_model_bundle(
         models: of the service.
         project: whose modules the service may import; its name is part of that of the bento.
         fallback: whether the model of all rows gets the rows of segments without one.
+        share: of the keys that each canary serves.
 
     Raises:
         ServingError: the models need different versions of a library, or cannot be in one catalog.
     """
-    name = bento_name(project)
+    bento = bento_name(project)
     service, inside = find_service(SERVICE, project), folder / SERVICE
     encoders: list[EncoderCode] = []
-    for model in models:
-        copy_tree(model.bundle.folder / "model", inside / model.bundle.name)
-        encoder = read_json(model.bundle.folder / "model" / "encoder.json")
+    bundles = {name: bundle for model in models for name, bundle in model.bundles.items()}
+    for name, bundle in bundles.items():
+        copy_tree(bundle.folder / "model", inside / name)
+        encoder = read_json(bundle.folder / "model" / "encoder.json")
         encoders += stored_encoders(encoder)
-    (inside / CATALOG).write_bytes(encode(make_catalog(models, fallback, inside)))
+    (inside / CATALOG).write_bytes(encode(make_catalog(models, fallback, inside, share)))
     copy_tree(service, folder)
-    pinned = join_requirements({model.bundle.name: model.bundle.folder / "requirements.txt" for model in models})
+    pinned = join_requirements({name: bundle.folder / "requirements.txt" for name, bundle in bundles.items()})
     (folder / "requirements.txt").write_text(pinned, "utf-8")
     system = system_packages(imported_versions(pinned))
-    settings = fill_settings(service, name, f"{len(models)} models", pinned, system)
+    settings = fill_settings(service, bento, f"{len(models)} models", pinned, system)
     (folder / "bentofile.yaml").write_text(settings, "utf-8")
-    copy_modules(folder, service, [inside / model.bundle.name for model in models], encoders, project.root)
-    (folder / MANIFEST).write_bytes(encode(BundleManifest(name=name, service=service.name)))
-    listed = "\n".join(f"- `{model.bundle.model_tag}`" for model in models)
-    (folder / "README.md").write_text(README.format(name=name, models=listed), "utf-8")
-    return BentoSource(folder, name, digest_tree(folder)[:VERSION_DIGITS], "")
+    copy_modules(folder, service, [inside / name for name in bundles], encoders, project.root)
+    (folder / MANIFEST).write_bytes(encode(BundleManifest(name=bento, service=service.name)))
+    listed = "\n".join(f"- `{bundle.model_tag}`{_role_of(name)}" for name, bundle in bundles.items())
+    (folder / "README.md").write_text(README.format(name=bento, models=listed), "utf-8")
+    return BentoSource(folder, bento, digest_tree(folder)[:VERSION_DIGITS], "")
+
+
+def _role_of(name: str) -> str:
+    """Return the role of the model in a folder, in parentheses; empty for one that is neither canary nor shadow."""
+    role = name.partition("@")[2]
+    return f" ({role})" if role else ""
 
 
 def bento_name(project: Project) -> str:
@@ -178,7 +213,8 @@ One service of these models:
 `POST /models/NAME/predict` takes a list of rows, JSON objects by column name, and returns one prediction a row, in
 order. `POST /predict` takes rows of several segments. `GET /models` lists the models, `GET /models/NAME` describes the
 columns of one. A model is loaded when it is first requested; `MLNB_MODELS_MEMORY` limits the memory of those that are
-loaded, in MB. `MLNB_MODELS` names another catalog, which is read again when it changes.
+loaded, in MB. `MLNB_MODELS` names another catalog, which is read again when it changes. A canary serves a share of the
+keys in the header X-Routing-Key, always the same ones; the responses of a shadow are logged and not returned.
 
     bentoml serve {name}:latest --host 127.0.0.1
 """

@@ -43,7 +43,7 @@ from mlnb.serving.runtime.response_bodies import encode_responses, to_values
 from mlnb.serving.runtime.sliced_requests import Outcome, SlicedRequest, encode_rows
 from mlnb.serving.runtime.structured_logs import log_event
 from mlnb.serving.runtime.table_decoder import MAX_TABLE_ROWS
-from mlnb.serving.runtime.traffic_routing import TrafficRouter
+from mlnb.serving.runtime.traffic_routing import CANARY, SHADOW, Canary, TrafficRouter
 from mlnb.settings import ServiceSettings
 
 INLINE_ROWS = 64  # rows of a JSON body that is handled in the event loop
@@ -59,8 +59,8 @@ class Endpoint:
     Args:
         folder: a bundle's folder `model`.
         settings: of the service; None: those of the environment.
-        shared: resources and prediction log of a service of several models; None: the endpoint is the whole service,
-            which follows pointers and routes traffic as the settings state.
+        shared: resources and prediction log of a service of several models, which states canary and shadow; None: the
+            endpoint is the whole service, which follows pointers and routes traffic as the settings state.
     """
 
     def __init__(
@@ -76,12 +76,12 @@ class Endpoint:
         self.reloader = ModelReloader(folder, follow, self.metrics.switch_version, self.metrics.count_refused_model)
         self.recommendations = RecommendationEndpoint(self.reloader, self.resources)
         self.log = shared[1] if shared else PredictionLog.from_settings(settings, self.metrics.count_logged)
-        log_shadow = self._log_shadow if self.log and not shared else None
-        self.router = (
-            TrafficRouter(None, None)
-            if shared
-            else TrafficRouter.from_settings(settings, folder, self.metrics, log_shadow)
-        )
+        log_shadow = partial(_log_shadow, self.log) if self.log else None
+        self.router = TrafficRouter(settings.canary_share, self.metrics, log_shadow)
+        if not shared:
+            for role, pointer in ((CANARY, settings.canary), (SHADOW, settings.shadow)):
+                if pointer:
+                    self.router.point(role, self.reloader.current, Path(pointer), watch=True)
         # What is logged must fit in the log's queue.
         self.table_rows = min(MAX_TABLE_ROWS, settings.log_limit) if self.log else MAX_TABLE_ROWS
         self.checked: tuple[LoadedModel, float, bool] | None = None  # model, time and result of the last replay
@@ -145,27 +145,32 @@ class Endpoint:
         """
         current, canary = self.reloader.current, self.router.canary
         chosen = canary.choose(options.key, current) if canary is not None else None
-        if chosen is not None:
-            reply = self._respond(chosen, body, options, deadline, rows)
+        if canary is not None and chosen is not None:
+            reply = self._respond(chosen, body, options, deadline, rows, canary, is_canary=True)
             if reply.status < 500:
                 return reply  # else the current model responds: a client never gets a canary's failure
-        return self._respond(current, body, options, deadline, rows)
+        return self._respond(current, body, options, deadline, rows, canary)
+
+    def choose(self, options: RequestOptions) -> LoadedModel:
+        """Return the model that responds to a request first: the canary for its share of the keys."""
+        current, canary = self.reloader.current, self.router.canary
+        return (canary.choose(options.key, current) if canary is not None else None) or current
 
     def _respond(
-        self, model: LoadedModel, body: Body, options: RequestOptions, deadline: float, rows: list[Row] | None
+        self,
+        model: LoadedModel,
+        body: Body,
+        options: RequestOptions,
+        deadline: float,
+        rows: list[Row] | None,
+        canary: Canary | None,
+        is_canary: bool = False,
     ) -> Reply:
         start = perf_counter()
         reply = self._reply(model, body, options, deadline, rows)
-        if self.router.canary is not None:
-            canary = model.version != self.reloader.current.version
-            self.router.canary.record(model.version, perf_counter() - start, reply.status >= 500, canary)
+        if canary is not None:
+            canary.record(model.version, perf_counter() - start, reply.status >= 500, is_canary)
         return reply
-
-    def _log_shadow(
-        self, request: str, version: str, rows: list[Row], responses: Sequence[Response], seconds: float
-    ) -> None:
-        if self.log is not None:
-            self.log.record(request, version, rows, to_values(responses), seconds, shadow=True)
 
     def _reply(
         self, model: LoadedModel, body: Body, options: RequestOptions, deadline: float, rows: list[Row] | None
@@ -199,7 +204,7 @@ class Endpoint:
                     numbers=options.numbers,
                 )
             if shadow is not None:
-                shadow.submit(options.request_id, outcome.rows, outcome.responses, model.version)
+                shadow.submit(options, outcome.rows, outcome.responses, model.version)
             return Reply(200, outcome.body, model.version, outcome.kind)
         except (BadRequest, UnusableValue) as raised:
             error = raised if isinstance(raised, BadRequest) else refuse_value(raised)
@@ -249,11 +254,32 @@ class Endpoint:
         """Return whether a JSON body holds so few rows that the event loop may wait for their predictions."""
         if options.kind != JSON or options.explain or len(body) > SMALL:
             return False
-        if self.reloader.current.predictor.handler.waits:
+        if self.choose(options).predictor.handler.waits:
             return False
         if len(body) > INLINE_BYTES and body.count(b"{") > INLINE_ROWS:
             return False
         return self.log is None or not self.log.may_wait(INLINE_ROWS)
+
+
+def _log_shadow(
+    log: PredictionLog,
+    request: RequestOptions,
+    version: str,
+    rows: list[Row],
+    responses: Sequence[Response],
+    seconds: float,
+) -> None:
+    """Record the responses of a shadow with the event time and the row numbers of those of the model in use."""
+    log.record(
+        request.request_id,
+        version,
+        rows,
+        to_values(responses),
+        seconds,
+        request.event_time,
+        shadow=True,
+        numbers=request.numbers,
+    )
 
 
 def _predict(model: LoadedModel, sent: list[Row], options: RequestOptions) -> Outcome:

@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from mlnb.codec import Json, Record
+from mlnb.errors import UsageError
 from mlnb.serving.runtime.model_parts import read_record
+from mlnb.settings import ServiceSettings
 
 CATALOG = "models.json"  # name of the file in a folder of models
 LISTED = 20  # names that a message lists
@@ -17,11 +19,17 @@ class ServedModel(Record, frozen=True, kw_only=True):
         name: in the path of its requests.
         folder: with the bundle or its folder `model`; relative to the folder of the catalog.
         segment: whose rows it predicts; empty: those of all.
+        canary: folder, as above, of the model that serves a share of the keys; empty: none.
+        share: of the canary, above 0 and at most 0.5.
+        shadow: folder, as above, of the model whose responses are logged and not returned; empty: none.
     """
 
     name: str
     folder: str
     segment: str = ""
+    canary: str = ""
+    share: float = ServiceSettings.canary_share.default
+    shadow: str = ""
 
 
 class ModelCatalog(Record, frozen=True, kw_only=True):
@@ -50,7 +58,8 @@ def read_catalog(path: Path) -> ModelCatalog:
     Raises:
         OSError: the file cannot be read.
         SchemaError: it holds something else.
-        ValueError: two models have one name or one segment, or the fallback is none of them.
+        ValueError: two models have one name or one segment, the share of a canary is out of range, or the fallback is
+            none of the models.
     """
     catalog = read_record(ModelCatalog, path)
     names = [model.name for model in catalog.models]
@@ -58,9 +67,18 @@ def read_catalog(path: Path) -> ModelCatalog:
     for what, values in (("name", names), ("segment", segments)):
         if twice := sorted({value for value in values if values.count(value) > 1}):
             raise ValueError(f"{path}: found {what} {twice[0]!r} twice, expected one model for each {what}.")
+    for model in catalog.models:
+        check_share(model.share, f"{path}: share of {model.name}")
     if catalog.fallback and catalog.fallback not in names:
         raise ValueError(f"{path}: found fallback {catalog.fallback!r}, expected one of {list_names(names)}.")
     return catalog
+
+
+def check_share(share: float, name: str) -> None:
+    """Raise `UsageError` when a canary cannot have this share of the keys; `name` is that of the share."""
+    most = ServiceSettings.canary_share.high
+    if most is None or not 0 < share <= most:
+        raise UsageError(f"{name} is {share:g}; expected above 0 and at most {most:g}.")
 
 
 def segment_of(value: Json) -> str:

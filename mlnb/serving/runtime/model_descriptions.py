@@ -10,12 +10,13 @@ from mlnb.methods.tables.columns import Schema
 from mlnb.serving.runtime.http_messages import MODELS_ROUTE, RECOMMEND_ROUTE, ROUTE, Reply, refuse
 from mlnb.serving.runtime.model_catalog import ModelCatalog, list_names
 from mlnb.serving.runtime.model_parts import read_example, read_json, read_record
-from mlnb.serving.runtime.model_pool import ModelSlot
 from mlnb.serving.runtime.model_reloader import find_model
+from mlnb.serving.runtime.model_slots import ModelSlot
 from mlnb.serving.runtime.recommendation_handler import FOLDER
 from mlnb.serving.runtime.recommendation_schemas import add_recommendations
 from mlnb.serving.runtime.response_schemas import describe_model_service, describe_responses, describe_rows
 from mlnb.serving.runtime.served_tasks import find_served_task
+from mlnb.serving.runtime.traffic_routing import Canary, Shadow
 
 
 def describe_path(path: str, catalog: ModelCatalog, slots: Mapping[str, ModelSlot]) -> Reply | None:
@@ -83,9 +84,16 @@ def _summarize(slot: ModelSlot) -> JsonObject:
         "segment": slot.model.segment or None,
         "state": slot.state,
         "version": endpoint.reloader.current.version if endpoint is not None else None,
+        "canary": _version_of(endpoint.router.canary) if endpoint is not None else None,
+        "shadow": _version_of(endpoint.router.shadow) if endpoint is not None else None,
         "failure": slot.failure or None,
         "bytes": slot.size or None,
     }
+
+
+def _version_of(routed: Canary | Shadow | None) -> str | None:
+    """Return the version of a canary or shadow; None: there is none, or it has been refused."""
+    return routed.reloader.current.version if routed is not None and routed.reloader.named else None
 
 
 def _reply(value: JsonObject) -> Reply:

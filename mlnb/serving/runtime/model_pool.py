@@ -3,16 +3,13 @@
 A model is loaded once, however many requests wait for it, and has to give its golden rows the notebook's predictions.
 One that cannot be loaded is tried again after a while, and leaves the others alone. When the catalog names another
 folder for a loaded model, the new one replaces it as in `ModelReloader`; requests in progress end with the old one.
+Canary and shadow of a model are loaded, counted and unloaded with it; one that fails its checks leaves the model alone.
 """
 
-import ctypes
 import logging
-import os
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
@@ -21,6 +18,7 @@ from mlnb.serving.runtime.endpoint import Endpoint
 from mlnb.serving.runtime.endpoint_resources import EndpointResources
 from mlnb.serving.runtime.model_catalog import ModelCatalog, ServedModel, read_catalog
 from mlnb.serving.runtime.model_reloader import find_model
+from mlnb.serving.runtime.model_slots import MODEL, ModelSlot, resident_bytes, return_memory
 from mlnb.serving.runtime.prediction_log import PredictionLog
 from mlnb.serving.runtime.structured_logs import log_event
 from mlnb.settings import ServiceSettings
@@ -28,43 +26,10 @@ from mlnb.settings import ServiceSettings
 SECONDS = 1.0  # between two checks of the catalog
 LOG_SECONDS = 120.0  # that the log of an unloaded model stays open: longer than any request takes
 RETRY_SECONDS = 10.0  # until a model that could not be loaded is tried again
-FILE_FACTOR = 3.0  # memory of a loaded model by the bytes of its files, before it was measured
 
 
 class ModelUnavailable(ServingError):
     """A model that cannot be loaded; the message is for clients, the log has the cause."""
-
-
-@dataclass
-class ModelSlot:
-    """A model of the service, loaded or not.
-
-    Attributes:
-        model: from the catalog.
-        folder: that it is loaded from.
-        working: the last folder whose model passed its checks; it is used while the one in `folder` does not.
-        endpoint: None: it is not loaded.
-        size: bytes of memory that it takes; 0: it was not loaded yet.
-        used: when it got its last request, in seconds of `monotonic`.
-        failure: why it cannot be loaded, for clients; empty: nothing is known to be wrong.
-        failed: when that was, in seconds of `monotonic`.
-        lock: held while it is loaded, replaced or unloaded.
-    """
-
-    model: ServedModel
-    folder: Path
-    working: Path | None = None
-    endpoint: Endpoint | None = None
-    size: int = 0
-    used: float = 0.0
-    failure: str = ""
-    failed: float = 0.0
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    @property
-    def state(self) -> str:
-        """`loaded`, `failed`, or `not loaded`."""
-        return "loaded" if self.endpoint is not None else "failed" if self.failure else "not loaded"
 
 
 class ModelPool:
@@ -94,6 +59,7 @@ class ModelPool:
         self._read = self._state()
         self.catalog = ModelCatalog(models=())
         self._use(read_catalog(path))
+        resources.metrics.count("swaps", "refused", "", amount=0)  # of catalogs
 
     def start(self, on_change: Callable[[], None]) -> None:
         """Keep the catalog up to date; `on_change` is called after each change."""
@@ -109,10 +75,11 @@ class ModelPool:
                 return slot.endpoint
             if slot.failure and monotonic() < slot.failed + RETRY_SECONDS:
                 raise ModelUnavailable(slot.failure)
-            self._make_room(slot, slot.size or int(FILE_FACTOR * file_bytes(slot.folder)))
+            self._make_room(slot, slot.expected_size())
             before, start = resident_bytes(), monotonic()
             endpoint = self._open_any(slot)
-            slot.size = max(slot.size, resident_bytes() - before, file_bytes(slot.folder))
+            slot.measure(MODEL, slot.folder, before)
+            self._route(slot, endpoint)
             slot.endpoint, slot.failure = endpoint, ""
             self._make_room(slot, slot.size)
         version, seconds = endpoint.reloader.current.version, round(monotonic() - start, 3)
@@ -130,7 +97,7 @@ class ModelPool:
             self._read = state
             self._use(read_catalog(self.path))
         except (OSError, ValueError) as error:
-            self.resources.metrics.count_refused_model()
+            self.resources.metrics.count_refused_model("")
             log_event("model catalog refused", logging.ERROR, error, path=str(self.path))
             return False
         self.on_change()
@@ -139,6 +106,9 @@ class ModelPool:
     def close(self) -> None:
         """Stop checking the catalog, and write what the logs hold."""
         self._stopping.set()
+        for slot in self.slots.values():
+            if (endpoint := slot.endpoint) is not None:
+                endpoint.router.close()
         for log in [*self.logs.values()]:
             log.close()
 
@@ -156,24 +126,39 @@ class ModelPool:
         """Make the slots those of a catalog: new ones are not loaded, changed ones replaced, others unloaded."""
         slots: dict[str, ModelSlot] = {}
         for model in catalog.models:
-            folder = self.path.parent / model.folder
-            slot = slots[model.name] = self.slots.get(model.name) or ModelSlot(model, folder)
-            if slot.folder != folder or slot.model != model:
-                self._change(slot, model, folder)
+            slot = slots[model.name] = self.slots.get(model.name) or ModelSlot(model, self.path.parent)
+            if slot.model != model:
+                self._change(slot, model)
         removed = [slot for name, slot in self.slots.items() if name not in slots]
         self.slots, self.catalog = slots, catalog
         for slot in removed:
             with slot.lock:
                 self._unload(slot, "removed")
 
-    def _change(self, slot: ModelSlot, model: ServedModel, folder: Path) -> None:
+    def _change(self, slot: ModelSlot, model: ServedModel) -> None:
         with slot.lock:
-            slot.model, slot.folder, slot.failure = model, folder, ""
-            if slot.endpoint is not None:
-                reloader = slot.endpoint.reloader
-                reloader.pointer = folder
-                if reloader.check():
-                    slot.working = folder
+            slot.model, slot.failure = model, ""
+            if slot.endpoint is None:
+                return
+            self._make_room(slot, slot.expected_size())
+            reloader, before = slot.endpoint.reloader, resident_bytes()
+            reloader.pointer = slot.folder
+            if reloader.check():
+                slot.working = slot.folder
+                slot.measure(MODEL, slot.folder, before)
+            self._route(slot, slot.endpoint)
+            self._make_room(slot, slot.size)
+        self._count_loaded()
+
+    def _route(self, slot: ModelSlot, endpoint: Endpoint) -> None:
+        """Use the canary and the shadow that the catalog names for a model, as far as they pass their checks."""
+        router, current = endpoint.router, endpoint.reloader.current
+        router.share = slot.model.share
+        for role, folder in slot.pointers.items():
+            before = resident_bytes()
+            loaded = router.point(role, current, folder)
+            slot.measure(role, folder if loaded else None, before)
+        router.withdraw(slot.withdrawn)
 
     def _open_any(self, slot: ModelSlot) -> Endpoint:
         """Return the endpoint of the folder that the catalog names, else of the last one that worked."""
@@ -230,7 +215,9 @@ class ModelPool:
         """Drop a model; the requests in progress keep it until they end."""
         if slot.endpoint is None:
             return
-        version, slot.endpoint = slot.endpoint.reloader.current.version, None
+        endpoint, slot.endpoint = slot.endpoint, None
+        version, slot.withdrawn = endpoint.reloader.current.version, endpoint.router.withdrawn
+        endpoint.router.stop()
         self.resources.metrics.unload_version(version)
         self.resources.metrics.count("loads", result, slot.model.name)
         self._count_loaded()
@@ -257,26 +244,3 @@ class ModelPool:
 
 def _last_use(slot: ModelSlot) -> float:
     return slot.used
-
-
-def file_bytes(folder: Path) -> int:
-    """Return the bytes of the files of a model; 0 for one that is missing."""
-    inside = folder / "model"
-    files = (inside if inside.is_dir() else folder).rglob("*")
-    return sum(path.stat().st_size for path in files if path.is_file())
-
-
-def resident_bytes() -> int:
-    """Return the resident memory of this process in bytes; 0 where the system does not show it."""
-    try:
-        pages = int(Path("/proc/self/statm").read_bytes().split()[1])
-    except OSError:
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def return_memory() -> None:
-    """Return freed memory to the system, where the C library keeps it."""
-    if sys.platform == "linux":
-        with suppress(OSError, AttributeError):  # musl has no such function, and keeps less
-            ctypes.CDLL(None).malloc_trim(0)

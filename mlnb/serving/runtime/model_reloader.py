@@ -45,18 +45,27 @@ class ModelReloader:
     """Keeps `current` at the model that a pointer names, as long as that model passes its checks.
 
     Args:
-        own: folder of the bento's model, which is used until the pointer names another.
+        own: the bento's model, or its folder, which is used until the pointer names another.
         pointer: None: the model never changes.
         on_switch: called with the old and the new version at each change, and with "" and the first at the start.
-        on_refusal: called when a new model is not used.
+        on_refusal: called with the current version when a new model is not used.
+
+    Attributes:
+        current: the model in use.
+        named: whether the pointer has named it.
     """
 
     def __init__(
-        self, own: Path, pointer: Path | None, on_switch: Callable[[str, str], None], on_refusal: Callable[[], None]
+        self,
+        own: Path | LoadedModel,
+        pointer: Path | None,
+        on_switch: Callable[[str, str], None],
+        on_refusal: Callable[[str], None],
     ) -> None:
         self.pointer, self.on_switch, self.on_refusal = pointer, on_switch, on_refusal
         self.checked: tuple[Path, int] | None = None  # folder and modification time of the last model that was tried
-        self.current = LoadedModel.load(own)
+        self.current = LoadedModel.load(own) if isinstance(own, Path) else own
+        self.named = False
         self.on_switch("", self.current.version)
         self.stopping = threading.Event()
 
@@ -82,13 +91,15 @@ class ModelReloader:
             self.checked = state
             new = LoadedModel.load(folder)
             if new.version == self.current.version:
+                self.named = True
                 return False
             check_successor(self.current.predictor, new.predictor)
         except Exception as error:  # noqa: BLE001 -- whatever is wrong with a new model, the old one stays in use
-            self.on_refusal()
+            self.on_refusal(self.current.version)
             log_event("model refused", logging.ERROR, error, pointer=str(self.pointer), current=self.current.version)
             return False
         old, self.current = self.current, new
+        self.named = True
         self.on_switch(old.version, new.version)
         log_event("model switched", old=old.version, new=new.version)
         return True
@@ -118,8 +129,8 @@ def check_successor(old: Predictor, new: Predictor) -> None:
     """Check that a model may replace another.
 
     Raises:
-        ValueError: it solves another problem, refuses the rows that are sent now, or does not give its golden rows the
-            notebook's predictions.
+        ValueError: it solves another problem, refuses the rows that are sent now, needs another key for pseudonyms, or
+            does not give its golden rows the notebook's predictions.
     """
     for name in ("task", "target"):
         result, expected = (str(getattr(model.parts.contract, name)) for model in (new, old))
@@ -134,6 +145,7 @@ def check_successor(old: Predictor, new: Predictor) -> None:
             f"rows that are sent now would be refused: column {problem.column!r}: found {problem.found}, "
             f"expected {problem.expected}"
         )
+    new.protection.check_key()
     difference = new.replay()
     if difference is not None:
         raise ValueError(f"it does not give the predictions of its notebook: {difference}")

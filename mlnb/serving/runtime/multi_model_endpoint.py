@@ -40,8 +40,9 @@ from mlnb.serving.runtime.memory_budget import Reservation
 from mlnb.serving.runtime.model_catalog import CATALOG, ModelCatalog
 from mlnb.serving.runtime.model_descriptions import describe_path, unknown_model
 from mlnb.serving.runtime.model_parts import Row
-from mlnb.serving.runtime.model_pool import ModelPool, ModelSlot, ModelUnavailable
+from mlnb.serving.runtime.model_pool import ModelPool, ModelUnavailable
 from mlnb.serving.runtime.model_reloader import LoadedModel
+from mlnb.serving.runtime.model_slots import ModelSlot
 from mlnb.serving.runtime.request_bodies import BadRequest, BadRows, Body
 from mlnb.serving.runtime.routed_requests import RequestPart, join_refusals, join_replies, split_request
 from mlnb.serving.runtime.sliced_requests import ROW_BYTES, VALUE_BYTES, encode_rows
@@ -235,7 +236,7 @@ class MultiModelEndpoint:
                 reply = endpoint.respond(content, options, deadline, rows if small else None)
                 single = len(rows) == 1 and endpoint.reloader.current.predictor.handler.independent
                 return join_replies(parts, [reply], len(rows), single) if reply.status == 200 else reply
-            refused = [part for part in parts if not self._fits(part)]
+            refused = [part for part in parts if not self._fits(part, options)]
             for part in refused or parts:  # all rows fit before any is predicted and logged
                 endpoint, rows = self._rows_of(part)
                 own = replace(options, numbers=tuple(part.numbers))
@@ -265,14 +266,14 @@ class MultiModelEndpoint:
             checked = self.reads_segment[part.model] = (current, column in names)
         return endpoint, part.rows if checked[1] else part.rows_without(column)
 
-    def _fits(self, part: RequestPart) -> bool:
-        """Return whether the rows of a part fit the columns of its model.
+    def _fits(self, part: RequestPart, options: RequestOptions) -> bool:
+        """Return whether the rows of a part fit the columns of the model, or canary, that is to predict them.
 
         Raises:
             BadRequest: the rows of a history cannot be joined with those of other models.
         """
         endpoint, rows = self._rows_of(part)
-        predictor = endpoint.reloader.current.predictor
+        predictor = endpoint.choose(options).predictor
         if traits_of(predictor.parts.contract.task).unit == "history":
             raise BadRequest("found histories of several segments, expected one segment in a request", [], 400)
         try:

@@ -39,7 +39,9 @@ class ServiceMetrics:
             ["column", "model_version"],
         )
         self.busy = Gauge("mlnb_batches_in_progress", "Batches in the thread pool.", multiprocess_mode="livesum")
-        self.swaps = Counter("mlnb_model_swaps_total", "New models that a pointer named, by result.", ["result"])
+        self.swaps = Counter(
+            "mlnb_model_swaps_total", "New models that a pointer named, by result and model.", ["result", "model"]
+        )
         self.shadowed = Counter(
             "mlnb_shadow_rows_total", "Rows that a shadow predicted, by comparison.", ["result", "model_version"]
         )
@@ -57,8 +59,8 @@ class ServiceMetrics:
             "mlnb_models_loaded_bytes", "Memory of the models that are loaded, in bytes.", multiprocess_mode="livesum"
         )
         self._children: dict[tuple[str, ...], Counter] = {}
-        for key in (("swaps", "refused"), ("swaps", "withdrawn"), ("logged", "recorded"), ("logged", "dropped")):
-            self.count(*key, amount=0)  # Prometheus sees an increase only of a series that exists
+        for result in ("recorded", "dropped"):
+            self.count("logged", result, amount=0)  # Prometheus sees an increase only of a series that exists
 
     def count(self, name: str, *labels: str, amount: int = 1) -> None:
         """Add to one of the counters."""
@@ -87,15 +89,22 @@ class ServiceMetrics:
         """Record the duration of a request."""
         self.seconds.observe(seconds)
 
-    def count_refused_model(self) -> None:
-        """Count a new model that is not used."""
-        self.count("swaps", "refused")
+    def count_refused_model(self, current: str) -> None:
+        """Count a new model that is not used instead of the current version; empty: it is not that of one model."""
+        self.count("swaps", "refused", _model_of(current))
+
+    def count_withdrawn(self, version: str) -> None:
+        """Count a canary that is withdrawn."""
+        self.count("swaps", "withdrawn", _model_of(version))
 
     def switch_version(self, old: str, new: str) -> None:
         """Set the version in use; `old` is empty for the first."""
         if old:
             self.loaded.labels(old).set(0)
-            self.count("swaps", "switched")
+            self.count("swaps", "switched", _model_of(new))
+        else:
+            for result in ("refused", "withdrawn"):  # Prometheus sees an increase only of a series that exists
+                self.count("swaps", result, _model_of(new), amount=0)
         self.loaded.labels(new).set(1)
 
     def unload_version(self, version: str) -> None:
@@ -106,6 +115,11 @@ class ServiceMetrics:
         """Set the number of loaded models, and the bytes that they take."""
         self.models.set(models)
         self.models_bytes.set(size)
+
+
+def _model_of(version: str) -> str:
+    """Return the name of the model of a version."""
+    return version.partition(":")[0]
 
 
 def count_classes(responses: Iterable[Response], counts: dict[str, int]) -> None:

@@ -1,7 +1,8 @@
 """Traffic routing: a shadow whose responses are logged and not returned; a canary for a share of the requests.
 
-The settings `shadow` and `canary` name pointers as `follow` does. The canary gets a share of the keys in the header
-X-Routing-Key, or of the requests without one, and is withdrawn when it fails or is too slow.
+Pointers name both as `follow` names the model in use: those of the settings `shadow` and `canary`, or for each model of
+a service of several those of its catalog. The canary gets a share of the keys in the header X-Routing-Key, or of the
+requests without one, and is withdrawn when it fails or is too slow.
 """
 
 import logging
@@ -12,14 +13,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 from mlnb.methods.contracts.responses import Response
 from mlnb.serving.runtime.model_parts import Row
 from mlnb.serving.runtime.model_reloader import LoadedModel, ModelReloader
 from mlnb.serving.runtime.prometheus_metrics import ServiceMetrics
 from mlnb.serving.runtime.structured_logs import log_event
-from mlnb.settings import ServiceSettings
 
+if TYPE_CHECKING:
+    from mlnb.serving.runtime.http_messages import RequestOptions
+
+CANARY, SHADOW = "canary", "shadow"  # roles of a model
 LEAST = 50  # requests of each model before they are compared
 ERRORS = 0.02  # share of failures above which the canary is withdrawn
 SLOWER = 3.0  # times the mean duration of the current model above which it is
@@ -27,8 +32,8 @@ STALLS = 0.1  # share of a model's slowest requests that are left out of its mea
 EVERY = 10  # requests of the canary between two comparisons
 WAITING = 1000  # requests that may wait for the shadow; more are left out, and counted
 
-# request id, version, rows, responses, seconds
-LogShadow = Callable[[str, str, list[Row], Sequence[Response], float], None]
+# options of the request, version, rows, responses, seconds
+LogShadow = Callable[["RequestOptions", str, list[Row], Sequence[Response], float], None]
 
 
 @dataclass
@@ -77,14 +82,20 @@ class Canary:
     def choose(self, key: str, current: LoadedModel) -> LoadedModel | None:
         """Return the canary when this key belongs to its share, else None; the choice for a key does not change."""
         canary = self.reloader.current
-        if canary.version in (current.version, self.withdrawn):
+        if not self.reloader.named or canary.version in (current.version, self.withdrawn):
             return None
         return canary if zlib.crc32(key.encode()) < self.share * 2**32 else None
+
+    def stop(self) -> None:
+        """Stop checking which model it is."""
+        self.reloader.stop()
 
     def record(self, version: str, seconds: float, failed: bool, canary: bool) -> None:
         """Record a request of either model; withdraw the canary when it fails or is too slow."""
         with self.lock:
             current = self.reloader.current.version
+            if canary and version != current:
+                return  # of a canary that has been replaced since
             if current != self.measured:
                 self.measured, self.own, self.other = current, RequestStatistics(), RequestStatistics()
             (self.own if canary else self.other).add(seconds, failed)
@@ -96,7 +107,7 @@ class Canary:
                 return
             self.withdrawn = current
         reason = f"{failures:.1%} of its requests failed" if failures > ERRORS else "it is too slow"
-        self.metrics.count("swaps", "withdrawn")
+        self.metrics.count_withdrawn(version)
         milliseconds = 1000 * self.own.mean_seconds()
         log_event("canary withdrawn", logging.ERROR, model_version=version, reason=reason, milliseconds=milliseconds)
 
@@ -112,28 +123,34 @@ class Shadow:
 
     def __init__(self, reloader: ModelReloader, log: LogShadow | None, metrics: ServiceMetrics) -> None:
         self.reloader, self.log, self.metrics = reloader, log, metrics
-        self.waiting: deque[tuple[str, list[Row], Sequence[Response]]] = deque()
+        self.waiting: deque[tuple[RequestOptions, list[Row], Sequence[Response]]] = deque()
         self.arrived = threading.Condition()
         self.ending = False
         self.thread = threading.Thread(target=self._work, name="shadow", daemon=True)
         self.thread.start()
 
-    def submit(self, request: str, rows: list[Row], responses: Sequence[Response], version: str) -> None:
+    def submit(self, request: "RequestOptions", rows: list[Row], responses: Sequence[Response], version: str) -> None:
         """Queue a request that the current model, of this version, has responded to."""
-        if self.reloader.current.version == version:
+        own = self.reloader.current.version
+        if not self.reloader.named or own == version:
             return
         with self.arrived:
-            if len(self.waiting) >= WAITING:
-                self.metrics.count("shadowed", "left out", self.reloader.current.version)
+            if self.ending or len(self.waiting) >= WAITING:
+                self.metrics.count("shadowed", "left out", own)
                 return
             self.waiting.append((request, rows, responses))
             self.arrived.notify()
 
-    def close(self) -> None:
-        """Respond to what waits, then end."""
+    def stop(self) -> None:
+        """Refuse further requests; the thread ends once it has responded to those that wait."""
+        self.reloader.stop()
         with self.arrived:
             self.ending = True
             self.arrived.notify()
+
+    def close(self) -> None:
+        """Respond to what waits, then end."""
+        self.stop()
         self.thread.join(10.0)
 
     def _work(self) -> None:
@@ -147,50 +164,90 @@ class Shadow:
             model, start = self.reloader.current, perf_counter()
             try:
                 shadow_responses = model.predictor.respond(rows)
+                seconds = perf_counter() - start
+                for one, other in list(zip(shadow_responses, responses, strict=True)):  # none where the numbers differ
+                    same = getattr(one, "prediction", None) == getattr(other, "prediction", None)
+                    self.metrics.count("shadowed", "same" if same else "different", model.version)
+                if self.log is not None:
+                    self.log(request, model.version, rows, shadow_responses, seconds)
             except Exception as error:  # noqa: BLE001 -- whatever a shadow does, the service goes on
                 self.metrics.count("shadowed", "failed", model.version)
-                names = {"model_version": model.version, "request_id": request}
+                names = {"model_version": model.version, "request_id": request.request_id}
                 log_event("shadow failed", logging.WARNING, error, hidden=True, **names)
-                continue
-            for one, other in zip(shadow_responses, responses, strict=True):
-                same = getattr(one, "prediction", None) == getattr(other, "prediction", None)
-                self.metrics.count("shadowed", "same" if same else "different", model.version)
-            if self.log is not None:
-                self.log(request, model.version, rows, shadow_responses, perf_counter() - start)
 
 
-@dataclass
 class TrafficRouter:
-    """The canary and the shadow that the settings name."""
+    """The canary and the shadow of a model; it has neither until `point` names them.
 
-    canary: Canary | None
-    shadow: Shadow | None
+    Args:
+        share: of the canary.
+        metrics: of the service.
+        log: called with each request that the shadow has responded to; None: nothing is logged.
 
-    @classmethod
-    def from_settings(
-        cls, settings: ServiceSettings, own: Path, metrics: ServiceMetrics, log: LogShadow | None
-    ) -> "TrafficRouter":
-        """Return the routing that the settings configure; `own` is the folder of the bento's model."""
+    Attributes:
+        canary: None: all requests go to the model in use.
+        shadow: None: there is none.
+    """
 
-        def reload(pointer: str) -> ModelReloader | None:
-            if not pointer:
-                return None
-            reloader = ModelReloader(own, Path(pointer), lambda old, new: None, metrics.count_refused_model)
-            reloader.start()
-            return reloader
+    def __init__(self, share: float, metrics: ServiceMetrics, log: LogShadow | None) -> None:
+        self.share, self.metrics, self.log = share, metrics, log
+        self.canary: Canary | None = None
+        self.shadow: Shadow | None = None
 
-        canary, shadow = reload(settings.canary), reload(settings.shadow)
-        return cls(
-            Canary(canary, settings.canary_share, metrics) if canary else None,
-            Shadow(shadow, log, metrics) if shadow else None,
-        )
+    def point(self, role: str, own: LoadedModel, pointer: Path | None, watch: bool = False) -> bool:
+        """Use the model that a pointer names, if it passes its checks; return whether there is one.
+
+        Args:
+            role: `canary` or `shadow`.
+            own: the model in use, which it may replace.
+            pointer: None: there is no model in that role any longer.
+            watch: whether to check the pointer for changes from now on.
+        """
+        used = self.canary if role == CANARY else self.shadow
+        if pointer is None:
+            if role == CANARY:
+                self.canary = None
+            else:
+                self.shadow = None
+            if used is not None:
+                used.stop()
+            return False
+        if used is None:
+            reloader = ModelReloader(own, pointer, lambda old, new: None, self.metrics.count_refused_model)
+            reloader.check()
+            if role == CANARY:
+                self.canary = used = Canary(reloader, self.share, self.metrics)
+            else:
+                self.shadow = used = Shadow(reloader, self.log, self.metrics)
+        else:
+            used.reloader.pointer = pointer
+            used.reloader.check()
+        if self.canary is not None:
+            self.canary.share = self.share
+        if watch:
+            used.reloader.start()
+        return used.reloader.named
+
+    @property
+    def withdrawn(self) -> str:
+        """The version of the canary that was withdrawn; empty: none was."""
+        return self.canary.withdrawn if self.canary is not None else ""
+
+    def withdraw(self, version: str) -> None:
+        """Send no request to a version of the canary that was withdrawn before; empty: none was."""
+        if self.canary is not None and version:
+            self.canary.withdrawn = version
+
+    def stop(self) -> None:
+        """End both; the shadow first responds to what waits, in its own thread."""
+        for one in (self.canary, self.shadow):
+            if one is not None:
+                one.stop()
 
     def close(self) -> None:
-        """End both."""
-        if self.canary is not None:
-            self.canary.reloader.stop()
+        """End both as `stop`, and wait for it."""
+        self.stop()
         if self.shadow is not None:
-            self.shadow.reloader.stop()
             self.shadow.close()
 
 

@@ -1,14 +1,9 @@
 """What the operating system reports about this process."""
 
-import os
 import subprocess
 import sys
 
 from mlnb.kernels.protocol import os_helpers
-
-
-def test_free_memory_is_less_than_all() -> None:
-    assert 0 < os_helpers.free_memory() < os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_a_process_keeps_its_identity_and_shares_it_with_none() -> None:

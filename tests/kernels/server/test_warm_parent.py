@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import papermill
@@ -17,6 +18,7 @@ from kernels.projects import find_parents, run, status
 from mlnb.cli.main import main
 from mlnb.kernels.driver import parent_client
 from mlnb.kernels.protocol import parent_paths
+from mlnb.kernels.server import warm_parent
 
 
 def test_what_notebooks_import_is_ready_the_next_time(project: Path) -> None:
@@ -134,3 +136,11 @@ def test_a_read_only_folder_is_reported(project: Path, engine: str) -> None:
     nbformat.write(compare.notebook(["1"]), project / "one.ipynb")
     with pytest.raises(OSError, match="closed"):
         papermill.execute_notebook("one.ipynb", "closed/out.ipynb", engine_name=f"test-{engine}")
+
+
+def test_a_kernel_waits_for_memory_that_its_container_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    parent = SimpleNamespace(kernels=SimpleNamespace(running=["a kernel"], max_memory=1 << 20))
+    request = SimpleNamespace(nested=False, jupyter_sockets=None, max_kernels=4)
+    for available, enough in ((warm_parent.FREE_MEMORY, False), (2 * warm_parent.FREE_MEMORY, True)):
+        monkeypatch.setattr(warm_parent, "available_memory", lambda available=available: available)
+        assert warm_parent.WarmParent._has_capacity(parent, request) is enough

@@ -5,6 +5,7 @@ import gzip
 import pytest
 
 from mlnb.codec import replace
+from mlnb.column_files import ColumnFiles
 from mlnb.methods.contracts.declarations import ColumnDeclaration, Declarations
 from mlnb.methods.tables.data_sources import read_table
 from mlnb.methods.tables.long_sources import read_long_table
@@ -28,6 +29,20 @@ def test_folders_have_the_values_and_the_provenance_of_files_read_at_once(tmp_pa
         typed, schema, findings = clean(table, "a")
         for one, other in zip((typed, schema, findings), clean(whole, "a"), strict=True):
             assert one.equals(other) if one is typed else one == other
+
+
+def test_columns_of_a_table_that_fits_in_memory_are_read_once(tmp_path, monkeypatch):
+    (tmp_path / "x.csv").write_text("a;b\n1,5;x\n2,5;y\n3,5;x\n")
+    table, _ = read_long_table(str(tmp_path / "x.csv"), tmp_path, least_bytes=1)
+    read, names = ParquetTable.__getitem__, []
+    monkeypatch.setattr(ParquetTable, "__getitem__", lambda self, name: names.append(name) or read(self, name))
+    once = clean(table, "b")
+    assert sorted(names) == ["a", "b"]
+    names.clear()
+    (tmp_path / "columns").mkdir()
+    again = clean(table, "b", files=ColumnFiles(tmp_path / "columns", limit=1))
+    assert sorted(names) == ["a", "a", "b", "b"]  # the table does not fit: one column is in memory at a time
+    assert once[0].equals(again[0]) and once[1:] == again[1:]
 
 
 def test_what_is_not_long_text_is_read_at_once(tmp_path):

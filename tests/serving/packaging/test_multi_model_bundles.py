@@ -81,6 +81,18 @@ def test_models_that_need_different_versions_are_not_in_one_bundle(tmp_path):
         join_requirements(files)
 
 
+def test_canary_and_shadow_are_in_the_bundle_and_no_model_of_their_own(models, tmp_path, monkeypatch):
+    routed = replace(models[1], canary=models[0].bundle, shadow=models[2].bundle)
+    name = routed.bundle.name
+    source = make_multi_model_bundle(tmp_path, [routed], Project.find(), share=0.2)
+    (served,) = read_catalog(source.folder / "models" / "models.json").models
+    assert (served.folder, served.canary, served.shadow) == (name, f"{name}@canary", f"{name}@shadow")
+    assert served.share == 0.2 and list(source.model_folders) == [name] and len(source.protections()) == 3
+    for folder, bundle in ((served.canary, models[0].bundle), (served.shadow, models[2].bundle)):
+        assert (source.folder / "models" / folder / "version.txt").read_text().strip() == bundle.model_tag
+    assert f"- `{models[0].bundle.model_tag}` (canary)" in (source.folder / "README.md").read_text()
+
+
 def test_a_bundle_has_the_models_the_catalog_and_the_routes(source, models):
     assert sorted(source.model_folders) == sorted(model.bundle.name for model in models)
     assert source.route_of("quick") == "/models/quick/predict" and source.model_tag == source.tag

@@ -31,6 +31,9 @@ def test_a_catalog_that_contradicts_itself_is_refused(tmp_path, names, fallback,
     path.write_bytes(encode(ModelCatalog(models=models, column="store", fallback=fallback)))
     with pytest.raises(ValueError, match=message):
         read_catalog(path)
+    path.write_bytes(encode(ModelCatalog(models=(ServedModel(name="a", folder="a", canary="b", share=0.6),))))
+    with pytest.raises(ValueError, match=r"share of a is 0\.6; expected above 0 and at most 0\.5"):
+        read_catalog(path)
     path.write_text("[]")
     with pytest.raises(SchemaError):
         read_catalog(path)

@@ -1,6 +1,5 @@
 """The models of a service: which are loaded, unloaded and replaced, and what a catalog that is wrong changes."""
 
-import gc
 import json
 import threading
 import weakref
@@ -11,6 +10,7 @@ from small_models import make_model
 
 from mlnb.errors import SchemaError
 from mlnb.serving.runtime import model_pool as module
+from mlnb.serving.runtime import model_slots
 from mlnb.serving.runtime.endpoint_resources import EndpointResources
 from mlnb.serving.runtime.model_catalog import CATALOG
 from mlnb.serving.runtime.model_pool import ModelPool, ModelUnavailable
@@ -42,6 +42,14 @@ def make(tmp_path, source):
         pool.resources.close()
 
 
+def fake_memory(monkeypatch):
+    """Make each model take 20 MB, by its files alone."""
+    monkeypatch.setattr(model_slots, "file_bytes", lambda folder: 20 * MEGABYTE)
+    monkeypatch.setattr(model_slots, "FILE_FACTOR", 1.0)
+    for one in (module, model_slots):
+        monkeypatch.setattr(one, "resident_bytes", lambda: 0)
+
+
 def loaded(pool):
     return "".join(name for name, slot in pool.slots.items() if slot.endpoint is not None)
 
@@ -52,9 +60,7 @@ def count(pool, result, model):
 
 def test_the_least_recently_used_models_are_unloaded_within_the_limit(make, monkeypatch):
     pool = make("abcd", MLNB_MODELS_MEMORY="64")
-    monkeypatch.setattr(module, "file_bytes", lambda folder: 20 * MEGABYTE)
-    monkeypatch.setattr(module, "FILE_FACTOR", 1.0)
-    monkeypatch.setattr(module, "resident_bytes", lambda: 0)
+    fake_memory(monkeypatch)
     for name in "abc":
         pool.load(pool.slots[name])
     assert loaded(pool) == "abc"
@@ -73,7 +79,9 @@ def test_the_least_recently_used_models_are_unloaded_within_the_limit(make, monk
 
 def test_a_model_that_is_larger_than_the_limit_is_loaded_alone(make, monkeypatch):
     pool = make("ab", MLNB_MODELS_MEMORY="1")
-    monkeypatch.setattr(module, "resident_bytes", iter(range(0, 900 * MEGABYTE, 9 * MEGABYTE)).__next__)
+    measured = iter(range(0, 900 * MEGABYTE, 9 * MEGABYTE))
+    monkeypatch.setattr(module, "resident_bytes", measured.__next__)
+    monkeypatch.setattr(model_slots, "resident_bytes", measured.__next__)
     pool.load(pool.slots["a"])
     pool.load(pool.slots["b"])
     assert loaded(pool) == "b" and pool.slots["b"].size == 9 * MEGABYTE
@@ -163,10 +171,48 @@ def test_logs_of_models_that_are_not_loaded_are_closed_after_a_while(make, tmp_p
     assert sorted(pool.logs) == ["a", "b"]
 
 
-def test_memory_is_measured():
-    before = module.resident_bytes()
-    block = bytearray(16 * MEGABYTE)
-    assert module.resident_bytes() - before > 8 * MEGABYTE or not before
-    del block
-    gc.collect()
-    module.return_memory()
+def test_canary_and_shadow_are_loaded_counted_and_unloaded_with_their_model(make, tmp_path, source, monkeypatch):
+    fake_memory(monkeypatch)
+    pool = make("abc", MLNB_MODELS_MEMORY="90")
+    folders = {name: tmp_path / name for name in "abc"}
+    roles = {"canary": copy_model(source, tmp_path / "a2", "a:2"), "shadow": copy_model(source, tmp_path / "a3", "a:3")}
+    for name in "abc":
+        pool.load(pool.slots[name])
+    slot = pool.slots["a"]
+    endpoint = pool.load(slot)
+    write_catalog(tmp_path, folders, routes={"a": {**roles, "share": 0.5}})
+    assert pool.refresh() and slot.endpoint is endpoint  # requests never wait for canary and shadow
+    assert slot.size == 60 * MEGABYTE and loaded(pool) == "ac"  # 80 MB of the two: b does not fit
+    assert pool.resources.metrics.models_bytes._value.get() == 80 * MEGABYTE
+    canary, shadow = endpoint.router.canary, endpoint.router.shadow
+    assert (canary.reloader.current.version, canary.share, shadow.reloader.current.version) == ("a:2", 0.5, "a:3")
+    canary.withdrawn = "a:2"
+    pool._unload(slot, "evicted")
+    shadow.thread.join(5.0)
+    assert not shadow.thread.is_alive()
+    again = pool.load(slot).router
+    assert again is not endpoint.router and again.withdrawn == "a:2"  # it does not fail fifty requests again
+    write_catalog(tmp_path, folders, routes={"a": {**roles, "canary": roles["shadow"]}})
+    assert pool.refresh() and again.canary.reloader.current.version == "a:3"  # another canary, in the same endpoint
+    assert any(again.canary.choose(f"{number}", slot.endpoint.reloader.current) for number in range(40))
+    write_catalog(tmp_path, folders, routes={"a": {"canary": roles["canary"]}})
+    ending = again.shadow
+    assert pool.refresh() and again.shadow is None and ending.ending and slot.size == 40 * MEGABYTE
+    write_catalog(tmp_path, {**folders, "a": roles["canary"]})  # it is promoted
+    assert pool.refresh() and again.canary is None and slot.endpoint.reloader.current.version == "a:2"
+    assert slot.size == 20 * MEGABYTE
+
+
+def test_a_canary_that_fails_its_checks_leaves_its_model_alone(make, tmp_path, source):
+    pool = make("a")
+    bad = copy_model(source, tmp_path / "bad", "a:2")
+    (bad / "golden.json").write_text(
+        (bad / "golden.json").read_text().replace('"prediction": "no"', '"prediction": "yes"', 1)
+    )
+    swaps = pool.resources.metrics.swaps.labels("refused", "a")
+    before = swaps._value.get()
+    write_catalog(tmp_path, {"a": tmp_path / "a"}, routes={"a": {"canary": bad, "shadow": tmp_path / "missing"}})
+    assert pool.refresh()
+    endpoint = pool.load(pool.slots["a"])
+    assert swaps._value.get() == before + 1 and not endpoint.router.canary.reloader.named
+    assert endpoint.reloader.current.version == "a:1" and set(pool.slots["a"].sizes) == {"model"}

@@ -5,7 +5,9 @@ import shutil
 
 import pytest
 
+from mlnb.errors import SettingsError
 from mlnb.serving.runtime.model_reloader import LoadedModel, ModelReloader, find_model
+from mlnb.serving.runtime.row_protection import RowProtection
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +43,8 @@ class Calls:
     def switched(self, old, new):
         self.switches.append((old, new))
 
-    def refused(self):
-        self.refusals += 1
+    def refused(self, current):
+        self.refusals += bool(current)
 
 
 def follow(own, pointer):
@@ -115,8 +117,23 @@ def test_a_bad_model_is_refused_with_a_reason(models, tmp_path, caplog, name, fi
     assert record.getMessage() == "model refused"
     assert message in str(record.exc_info)
     assert not reloader.check() and calls.refusals == 1  # it is not tried again until it changes
+    assert not reloader.named
     pointer.write_text(str(other))
-    assert reloader.check()
+    assert reloader.check() and reloader.named
+
+
+def test_a_model_that_needs_another_key_is_refused(models, tmp_path, monkeypatch):
+    pointer = tmp_path / "pointer"
+    pointer.write_text(str(models[1]))
+    reloader, calls = follow(LoadedModel.load(models[0]), pointer)  # as a canary begins with the model in use
+
+    def other_key(self):
+        raise SettingsError("MLNB_PERSONAL_KEY is another key than that of training")
+
+    monkeypatch.setattr(RowProtection, "check_key", other_key)
+    assert not reloader.check() and calls.refusals == 1
+    pointer.write_text(str(models[0]))
+    assert not reloader.check() and reloader.named  # it names the model in use
 
 
 def test_an_invalid_pointer_is_refused(models, tmp_path):

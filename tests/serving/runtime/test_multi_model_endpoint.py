@@ -36,14 +36,17 @@ def other(tmp_path_factory):
     return make_model(tmp_path_factory.mktemp("models") / "other", "linear", decision="sigmoid")
 
 
-def make_service(folder, source, other, fallback="", column="store", **environment):
-    """Return an endpoint with a model for each store, that of Rome with other predictions, and one of all rows."""
+def make_service(folder, source, other, fallback="", column="store", routes=None, **environment):
+    """Return an endpoint with a model for each store, that of Rome with other predictions, and one of all rows.
+
+    `routes` has canary, share and shadow by the name of the model.
+    """
     folders = {
         f"churn.{store}": copy_model(other if store == "rome" else source, folder / store, f"churn.{store}:1")
         for store in STORES
     }
     folders["churn"] = copy_model(source, folder / "all", "churn:1")
-    write_catalog(folder, folders, column, fallback)
+    write_catalog(folder, folders, column, fallback, routes)
     return MultiModelEndpoint(folder, ServiceSettings(environment=environment))
 
 
@@ -201,3 +204,87 @@ def test_models_are_described_without_being_loaded(tmp_path, source, other):
     assert service.describe("/models/churn.rome").status == 503
     assert all(slot.endpoint is None for slot in service.pool.slots.values())
     service.close()
+
+
+@pytest.fixture
+def routed(tmp_path, source, other):
+    """Return a service in which Oslo has a canary, and Berlin and Oslo have a shadow."""
+    models = {f"{store}:{number}": tmp_path / f"{store}{number}" for store in ("oslo", "berlin") for number in (2, 3)}
+    for name, folder in models.items():
+        copy_model(other, folder, f"churn.{name}")
+    routes = {
+        "churn.oslo": {"canary": models["oslo:2"], "share": 0.3, "shadow": models["oslo:3"]},
+        "churn.berlin": {"shadow": models["berlin:3"]},
+    }
+    service = make_service(tmp_path / "models", source, other, routes=routes, MLNB_LOG=str(tmp_path / "log"))
+    yield service
+    service.close()
+
+
+def versions_by_key(service, path, rows, keys):
+    """Return the versions that respond to each key in two rounds."""
+    seen = {key: set() for key in keys}
+    for number in range(2):
+        for key in keys:
+            answer = post(service, path, rows, {"x-routing-key": key, "x-request-id": f"{key}-{number}"})
+            assert answer.status == 200
+            seen[key].add(answer.headers["x-model-version"])
+    return seen
+
+
+def test_each_model_has_a_canary_for_its_share_of_the_keys(routed):
+    keys = [f"customer {number}" for number in range(60)]
+    seen = versions_by_key(routed, "/models/churn.oslo/predict", ROWS[:1], keys)
+    assert set().union(*seen.values()) == {"churn.oslo:1", "churn.oslo:2"}
+    assert all(len(versions) == 1 for versions in seen.values())  # a key always goes to the same model
+    chosen = {key for key, versions in seen.items() if versions == {"churn.oslo:2"}}
+    assert 0.15 < len(chosen) / len(keys) < 0.45
+    rows = with_stores(("oslo", "rome"))[:4]
+    for key in keys[:12]:
+        models = [value["model"] for value in post(routed, "/predict", rows, {"x-routing-key": key}).value]
+        assert models == [f"churn.oslo:{2 if key in chosen else 1}", "churn.rome:1"] * 2
+    states = {model["name"]: model for model in json.loads(routed.describe("/models").body)["models"]}
+    assert (states["churn.oslo"]["canary"], states["churn.oslo"]["shadow"]) == ("churn.oslo:2", "churn.oslo:3")
+    assert states["churn.rome"]["canary"] is None and "churn.oslo@canary" not in states
+
+
+def test_the_shadow_of_each_model_is_logged_with_the_row_numbers_and_never_returned(routed, tmp_path, other):
+    rows = with_stores(("oslo", "berlin", "rome"))
+    answer = post(routed, "/predict", rows, {"x-request-id": "one", "x-routing-key": "customer 1"})
+    assert not {value["model"] for value in answer.value} & {"churn.oslo:3", "churn.berlin:3"}
+    routed.close()
+    single = Endpoint(other)
+    expected = post(single, "/predict", ROWS).value
+    single.close()
+    for store, numbers in (("oslo", [0, 3, 6, 9]), ("berlin", [1, 4, 7, 10])):
+        log, damaged = read_log(tmp_path / "log" / f"churn.{store}", shadows=True)
+        shadow = log[log["shadow"].astype(bool)]
+        assert not damaged and set(shadow["model"]) == {f"churn.{store}:3"} and shadow["row"].tolist() == numbers
+        assert shadow["out.prediction"].tolist() == [expected[number]["prediction"] for number in numbers]
+        returned, _ = read_log(tmp_path / "log" / f"churn.{store}")
+        assert returned["row"].tolist() == numbers and not returned["shadow"].astype(bool).any()
+    assert not (read_log(tmp_path / "log" / "churn.rome", shadows=True)[0]["shadow"]).astype(bool).any()
+
+
+def test_a_failing_canary_or_shadow_of_one_model_affects_no_response(routed, monkeypatch):
+    slot = routed.pool.slots["churn.oslo"]
+    router = routed.pool.load(slot).router
+    for one in (router.canary, router.shadow):
+        monkeypatch.setattr(type(one.reloader.current.predictor.handler), "respond", respond_unless(slot))
+    keys = [f"customer {number}" for number in range(30)]
+    seen = versions_by_key(routed, "/models/churn.oslo/predict", ROWS[:1], keys)
+    assert set().union(*seen.values()) == {"churn.oslo:1"}
+    assert router.canary.own.count and all(router.canary.own.failed)
+
+
+def respond_unless(slot):
+    """Return a method of a handler that fails unless the handler is that of the model in use."""
+    handler = slot.endpoint.reloader.current.predictor.handler
+    original = type(handler).respond
+
+    def respond(self, rows):
+        if self is not handler:
+            raise RuntimeError("broken")
+        return original(self, rows)
+
+    return respond

@@ -16,7 +16,8 @@ def problem(row, column):
 
 def test_a_process_has_one_set_whose_series_exist_from_the_start():
     assert service_metrics() is service_metrics()
-    assert sample("mlnb_model_swaps_total", result="withdrawn") is not None
+    service_metrics().switch_version("", "first:1")
+    assert sample("mlnb_model_swaps_total", result="withdrawn", model="first") == 0.0
     assert sample("mlnb_log_rows_total", result="dropped") is not None
 
 
@@ -42,9 +43,12 @@ def test_rejected_rows_are_counted_once_a_column_and_unknown_columns_together():
 
 def test_one_version_is_in_use():
     metrics = service_metrics()
-    before = sample("mlnb_model_swaps_total", result="switched") or 0.0
     metrics.switch_version("", "metrics:3")
     metrics.switch_version("metrics:3", "metrics:4")
     assert sample("mlnb_model_info", model_version="metrics:3") == 0.0
     assert sample("mlnb_model_info", model_version="metrics:4") == 1.0
-    assert sample("mlnb_model_swaps_total", result="switched") == before + 1.0
+    assert sample("mlnb_model_swaps_total", result="switched", model="metrics") == 1.0
+    metrics.count_refused_model("metrics:4")
+    metrics.count_withdrawn("metrics:5")
+    for result in ("refused", "withdrawn"):
+        assert sample("mlnb_model_swaps_total", result=result, model="metrics") == 1.0

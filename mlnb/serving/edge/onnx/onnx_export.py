@@ -131,7 +131,7 @@ def verify_graph(data: bytes, parts: ModelParts, rows: Sequence[Row], expected: 
         alone = session.run(None, {name: value[number : number + 1] for name, value in inputs.items()})
         of_row = {name: values[number] for name, values in together.items()}
         for outputs in (of_row, {name: values[0] for name, values in zip(names, alone, strict=True)}):
-            largest = max(largest, _difference(number, outputs, response))
+            largest = max(largest, _difference(number, outputs, response, parts.contract.classes or ()))
     if traits_of(parts.contract.task).unit == "query":
         _check_ranks(together["score"][:, 0], rows, expected, parts.contract)
     return largest
@@ -147,8 +147,15 @@ def to_inputs(rows: Sequence[Row], schema: Schema) -> dict[str, np.ndarray]:
     return inputs
 
 
-def _difference(row: int, outputs: Mapping[str, np.ndarray], expected: Row) -> float:
-    """Return the largest difference of one row's numbers. Raises `ServingError` for too large a one."""
+def _difference(row: int, outputs: Mapping[str, np.ndarray], expected: Row, classes: Sequence[str]) -> float:
+    """Return the largest difference of one row's numbers. Raises `ServingError` for too large a one.
+
+    Args:
+        row: number of the row.
+        outputs: of the graph for the row, probabilities in the order of the classes.
+        expected: the notebook's prediction, whose probabilities may be in any order.
+        classes: of the model; empty: it has none.
+    """
     if "prediction" in outputs and isinstance(expected["prediction"], str):
         prediction = str(outputs["prediction"])
         if prediction != expected["prediction"]:
@@ -158,7 +165,10 @@ def _difference(row: int, outputs: Mapping[str, np.ndarray], expected: Row) -> f
     interval = expected.get("interval")
     if isinstance(interval, Mapping):
         values += [float(outputs[bound][0]) for bound in interval]
-    pairs = list(zip(values, [*_numbers(expected[name]), *_numbers(interval)], strict=True))
+    stated = expected[name]
+    if isinstance(stated, Mapping):
+        stated = {each: stated[each] for each in classes}
+    pairs = list(zip(values, [*_numbers(stated), *_numbers(interval)], strict=True))
     largest: float = max(abs(one - other) / max(1.0, abs(other)) for one, other in pairs)
     if not largest <= TOLERANCE or any(math.isnan(one) for one, _ in pairs):
         raise ServingError(f"Row {row}: ONNX differs from the notebook by {largest:.3g}, expected at most {TOLERANCE}.")

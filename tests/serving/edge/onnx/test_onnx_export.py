@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import small_models
 from exported_models import MODELS
 from sklearn.linear_model import Ridge
 from small_models import make_model
@@ -24,6 +25,20 @@ def test_one_graph_gives_the_notebook_s_predictions(family, task, decision, tmp_
     assert result.bytes == len(first)
     export_onnx(folder, tmp_path / "again.onnx")
     assert (tmp_path / "again.onnx").read_bytes() == first
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_probabilities_are_compared_by_the_name_of_their_class(task, tmp_path, monkeypatch):
+    monkeypatch.setitem(small_models.CLASSES, task, ("yes", "no", "maybe")[: len(small_models.CLASSES[task])])
+    folder = make_model(tmp_path / "model", "linear", task)
+    golden = json.loads((folder / "golden.json").read_text())
+    (folder / "golden.json").write_text(json.dumps(golden, sort_keys=True))  # as the artifact of a run is stored
+    assert export_onnx(folder, tmp_path / "model.onnx").largest_difference <= TOLERANCE
+    first = golden["predictions"][0]["probabilities"]
+    first["yes"], first["no"] = first["no"], first["yes"]
+    (folder / "golden.json").write_text(json.dumps(golden))
+    with pytest.raises(ServingError, match="Row 0: ONNX differs from the notebook"):
+        export_onnx(folder, tmp_path / "model.onnx")
 
 
 def test_a_model_without_an_onnx_form_is_refused_with_the_reason(tmp_path):
