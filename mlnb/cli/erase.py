@@ -106,7 +106,7 @@ def _print_plan(project: Project, plan: ErasurePlan, as_json: bool) -> None:
     lines = [*_lines(project, plan)]
     if as_json:
         values = {
-            "notes": [*plan.selection.notes, *plan.selection.unknown_columns()],
+            "notes": [*plan.selection.notes],
             "rows": plan.rows,
             "locations": [line._asdict() for line in lines],
             "sources": plan.sources,
@@ -116,7 +116,7 @@ def _print_plan(project: Project, plan: ErasurePlan, as_json: bool) -> None:
         }
         print(json.dumps(values, ensure_ascii=False, indent=1))
         return
-    for note in (*plan.selection.notes, *plan.selection.unknown_columns()):
+    for note in plan.selection.notes:
         print(note)
     if not lines:
         print("No location has these rows.")

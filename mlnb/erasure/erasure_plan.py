@@ -9,6 +9,7 @@ from mlnb.engine.digests import digest_bytes
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run, read_runs
 from mlnb.erasure.conditions import Selection
+from mlnb.erasure.condition_columns import require_columns
 from mlnb.erasure.file_contents import ContentSearch
 from mlnb.erasure.file_search import EMBEDDINGS, Action, Location, find_files
 from mlnb.erasure.production_rows import Position, SegmentRows, find_labels, find_segments, positions, read_segment
@@ -106,7 +107,7 @@ def plan_erasure(project: Project, selection: Selection) -> ErasurePlan:
 
     Raises:
         ProjectError: The record of a run is damaged, so that it is not known what the run made.
-        UsageError: A segment of a prediction log is damaged.
+        UsageError: A segment of a prediction log is damaged, or no table has a column of the conditions.
     """
     runs, problems = read_runs(project)
     if problems:
@@ -127,6 +128,7 @@ def plan_erasure(project: Project, selection: Selection) -> ErasurePlan:
     terms.finish()
     search = ContentSearch(selection, terms)
     uses = stage_uses(project, runs)
+    require_columns(project, runs, (project.store_root / "labels").glob("*.db"), selection)
     stored = find_stored_rows(project, uses, search, tables)
     restored = find_restored(project, restored_files, runs, search, stored)
     own = {location.path for location in restored.locations}
