@@ -202,7 +202,8 @@ def test_the_command_lists_then_erases_unless_there_is_a_hold(
     assert capsys.readouterr().out.endswith("No legal hold is in force.\n")
     assert main([*where, "--confirm", "--reason", "request"]) == 0
     shown = capsys.readouterr().out
-    assert "Marked for retraining: survived-classifier:1." in shown and "Remove the rows yourself from surv" in shown
+    assert "Marked for retraining: survived-classifier:1." in shown and "Services that are running keep" in shown
+    assert f"Remove the rows yourself from {project.root / 'survivors.csv'}" in shown
     assert main(["monitor", "--json"]) == CODES["retrain"]
     assert json.loads(capsys.readouterr().out)["reasons"][0]["kind"] == "erased rows"
     assert main(["models", "1"]) == 0 and "retrain: rows that it was trained on" in capsys.readouterr().out
