@@ -53,7 +53,8 @@ def parser(p: argparse.ArgumentParser) -> None:
         "  MLNB_API_KEY=... mlnb serve --host 0.0.0.0 --workers 2    accept requests of other machines\n"
         "  mlnb serve --tls-certificate service.pem --tls-key service.key    serve HTTPS\n\n"
         "References of a shadow or canary are resolved continuously; one that refers to no version is ignored.\n"
-        "Routes: POST /predict, GET /livez, /readyz, /metrics, /docs.json. Ctrl-C stops the server.\n"
+        "Routes: POST /predict (and /recommend of an interaction log), GET /livez, /readyz, /metrics, /docs.json.\n"
+        "Ctrl-C stops the server.\n"
         "Several models: POST /models/NAME/predict, or POST /predict with the segment of each row; GET /models lists\n"
         "them. Each is loaded when it is requested; MLNB_MODELS_MEMORY limits the memory of loaded models, in MB."
     )
@@ -104,16 +105,16 @@ def main(args: argparse.Namespace) -> int:
             os.environ.setdefault(name, value)
     check_personal_key(source)
     use_project_files(project)
-    example, route = source.read_example(), source.route_of(next(iter(source.model_folders)))
+    requests = source.example_requests()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     with serving(built.path, log, host, port, args.workers, certificates=certificates) as server:
         try:
             server.wait()
             print(f"{built.tag} of {selected.origin} serves on {server.address}  (log: {log})\n")
-            request = curl(example, server.address, curl_options(certificates), route)
-            request = f"  {request}\n\n" if example.rows else ""
-            print(f"{request}Ctrl-C stops the server.", flush=True)
+            options = curl_options(certificates)
+            shown = [f"  {curl(one, server.address, options, path)}" for path, one in requests.items()]
+            print("\n".join([*shown, *([""] if shown else []), "Ctrl-C stops the server."]), flush=True)
             code = wait(server, update)
         except KeyboardInterrupt:
             server.stop(PATIENCE)
