@@ -40,11 +40,11 @@ def require_columns(project: Project, runs: Iterable[Run], databases: Iterable[P
     }
     recorded |= {*read_declarations(project.root / DECLARATIONS).columns, *_label_fields(databases)}
     unknown = [name for name in selection.unknown_columns() if name not in sources | recorded]
-    known = sorted(sources) or sorted(selection.seen | recorded)
-    if not unknown or not known:
+    existing = sorted(sources) or sorted(selection.seen | recorded)
+    if not unknown or not existing:
         return
-    listed = ", ".join(known[:SHOWN]) + (f" and {len(known) - SHOWN} more" if len(known) > SHOWN else "")
-    hint = did_you_mean(unknown[0], known)
+    listed = ", ".join(existing[:SHOWN]) + (f" and {len(existing) - SHOWN} more" if len(existing) > SHOWN else "")
+    hint = did_you_mean(unknown[0], existing)
     raise UsageError(
         f"No table, prediction log, restored file or earlier run has a column {unknown[0]!r}, so "
         f"no row is selected and nothing was erased.{hint} The columns of the data: {listed}."

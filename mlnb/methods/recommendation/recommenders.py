@@ -277,7 +277,9 @@ def _describe(value: Json) -> str:
         return f"the boolean {str(value).lower()}"
     if isinstance(value, str):
         return f'the text "{value[:SHOWN]}"'
-    return {dict: "an object", list: "a list"}.get(type(value), f"the number {str(value)[:SHOWN]}")
+    if isinstance(value, int | float):
+        return f"the number {str(value)[:SHOWN]}"
+    return "a list" if isinstance(value, list) else "an object"
 
 
 class RequestError(ValueError):

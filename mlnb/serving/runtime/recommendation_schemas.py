@@ -7,7 +7,7 @@ from mlnb.methods.recommendation.recommenders import DEFAULT_ITEMS, MOST_ITEMS, 
 from mlnb.serving.runtime.recommendation_handler import MOST_REQUESTS
 from mlnb.serving.runtime.response_schemas import PARAMETERS, add_refusals
 
-EXAMPLE: JsonObject = {"user": "unknown user", "k": 3}  # a request that names no person
+EXAMPLE: dict[str, Json] = {"user": "unknown user", "k": 3}  # a request that names no person
 TEXT: JsonObject = {"anyOf": [{"type": "string"}, {"type": "number"}]}
 
 
