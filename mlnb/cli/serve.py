@@ -20,7 +20,7 @@ from mlnb.registry.run_references import run_reference
 from mlnb.serving.packaging.bento_server import Server, free_port, serving
 from mlnb.serving.packaging.bento_stores import last_lines
 from mlnb.serving.packaging.bundles import BentoSource, curl
-from mlnb.serving.packaging.packaged_runs import find_packaged_run, use_project_files
+from mlnb.serving.packaging.packaged_runs import LATEST, find_packaged_run, use_project_files
 from mlnb.serving.packaging.tls_certificates import Certificates
 from mlnb.settings import ProcessSettings, ServiceSettings
 
@@ -79,7 +79,7 @@ def main(args: argparse.Namespace) -> int:
     if not 0 < args.share <= 0.5:
         raise UsageError(f"--share is {args.share:g}; expected above 0 and at most 0.5.")
     references = {
-        "follow": args.run if args.follow and not several else None,
+        "follow": (args.run or LATEST) if args.follow and not several else None,
         "shadow": args.shadow,
         "canary": args.canary,
     }
