@@ -100,8 +100,10 @@ def read_log(table: pd.DataFrame, user: str, item: str, time: str | None = None,
 
 def _read_ratings(values: pd.Series, name: str) -> np.ndarray:
     """Return the ratings of a column as float64 (n,). Raises `DataError` for a column that does not hold numbers."""
+    numbers: np.ndarray
     if pd.api.types.is_numeric_dtype(values):
-        return values.to_numpy(np.float64)
+        numbers = values.to_numpy(np.float64)
+        return numbers
     texts = values.astype(str)
     numbers = pd.to_numeric(texts, errors="coerce").to_numpy(np.float64)
     if len(wrong := texts[np.isnan(numbers)]):
