@@ -23,7 +23,15 @@ from mlnb.api.retraining import (
     conclude_retraining,
     retraining_request,
 )
-from mlnb.api.several_models import ModelFilter, ModelOutcome, ModelOutcomes, act_on, move_alias, select_models
+from mlnb.api.several_models import (
+    ModelFilter,
+    ModelOutcome,
+    ModelOutcomes,
+    act_on,
+    check_promotion,
+    move_alias,
+    select_models,
+)
 from mlnb.engine.project import Project
 from mlnb.engine.runs import open_run
 from mlnb.errors import UsageError
@@ -62,14 +70,16 @@ def promote(
 
     Raises:
         GateFailed: the gate of the version failed or approvals are missing, without `force`.
-        UsageError: no version or model is selected, the version does not exist, or there is no reason.
+        UsageError: no version or model is selected, the version does not exist, or reason or alias are wrong.
     """
+    _check_texts(version=version, reason=reason, name=name, segment=segment, alias=alias)
     project, registry = _open(folder)
     if not _selects_several(version, all_models, name, segment):
         if not version:
             raise UsageError("No version is named; expected one such as 'model:3', or all_models, name or segment.")
         one = registry.find(version)
         return ModelOutcomes([one], [move_alias(registry, one, alias, reason, force)])
+    check_promotion(alias, reason)
     models = select_models(registry, ModelFilter(name, segment), alias="")
     action = partial(move_alias, registry, alias=alias, reason=reason, force=force, needed_change=False)
     return ModelOutcomes(models, [act_on(project, one, action, needs_run=False) for one in models])
@@ -209,6 +219,7 @@ def write_reports(
     Raises:
         UsageError: no model is selected.
     """
+    _check_texts(name=name, segment=segment)
     project, registry = _open(folder)
     if not _selects_several("", all_models, name, segment):
         raise UsageError("No model is selected; expected all_models=True, name or segment.")
@@ -231,6 +242,13 @@ def _selects_several(version: str, all_models: bool, name: str, segment: str) ->
     if several and version:
         raise UsageError(f"{version!r} names one version, and all_models, name or segment select several; state one.")
     return several
+
+
+def _check_texts(**arguments: object) -> None:
+    """Raise `UsageError` for an argument that is no text."""
+    for name, value in arguments.items():
+        if not isinstance(value, str):
+            raise UsageError(f"{name} is of type {type(value).__name__}; expected a text.")
 
 
 def _open(folder: Path | str | None) -> tuple[Project, Registry]:

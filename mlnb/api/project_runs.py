@@ -130,6 +130,7 @@ def run(
         )
         return _run_segments(project, request, options, progress)
     if with_global or least_rows is not None:
+        _check_whole("least_rows", least_rows)
         raise UsageError("with_global and least_rows are for several models; expected each, too.")
     request, _ = with_last_data(project, request)
     return run_request(project, request, number, report, progress)
@@ -137,6 +138,7 @@ def run(
 
 def count_workers(project: Project, workers: int | None) -> int:
     """Return the number of stages that run at once; None: the setting. Raises `UsageError` for one below 1."""
+    _check_whole("workers", workers)
     number = project.settings.workers if workers is None else workers
     if number < 1:
         raise UsageError(f"workers is {number}; expected 1 or more.")
@@ -242,6 +244,7 @@ def _run_segments(project: Project, request: RunRequest, options: SegmentOptions
 
     _check_type("each", options.each, str, "the name of a column, or a pattern of files")
     for name, number in (("least_rows", options.least_rows), ("most", options.most)):
+        _check_whole(name, number)
         if number is not None and number < 1:
             raise UsageError(f"{name} is {number}; expected 1 or more.")
     if not names_files(options.each):  # the files are the data
@@ -281,3 +284,9 @@ def _check_type(name: str, value: object, kinds: type | tuple[type, ...], expect
     """Raise `UsageError` for an argument that is neither None nor of some types."""
     if value is not None and not isinstance(value, kinds):
         raise UsageError(f"{name} is of type {type(value).__name__}; expected {expected}.")
+
+
+def _check_whole(name: str, value: object) -> None:
+    """Raise `UsageError` for an argument that is neither None nor a whole number."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+        raise UsageError(f"{name} is {value!r}; expected a whole number, 1 or more.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlnb.api.run_request import RunRequest, pipeline_inputs
+from mlnb.api.run_request import RunRequest, pipeline_inputs, pipeline_name
 from mlnb.engine.formats import load_object
 from mlnb.engine.graph import Graph, build_graph
 from mlnb.engine.notebook import read_notebooks
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mlnb.methods.training_data.segments import SegmentSize
 
 COLUMN, VALUE = "each", "segment"  # parameters of the stage that selects the rows of a segment
+SPLIT = "split"  # the built-in stage with these parameters
 NEEDED = ("contract", "table")  # artifacts of the shared stages from which the segments are read
 SINGLE = ("workers", "threads")  # parameters of stages that share the processors with the runs of other segments
 GLOB = frozenset("*?[")
@@ -62,6 +63,12 @@ class SharedStages:
         selecting = next(
             (name for name, stage in graph.stages.items() if stage.parameter(COLUMN) and stage.parameter(VALUE)), None
         )
+        if selecting is None and SPLIT not in graph.stages:
+            raise UsageError(
+                f"--each trains one model for each segment, and the pipeline {pipeline_name(project, request)} has no "
+                f"stage {SPLIT} that selects the rows of one; expected a pipeline such as train. `mlnb monitor --all` "
+                "and `mlnb retrain --all` are for the models of segments."
+            )
         if selecting is None:
             raise UsageError(
                 f"No stage of the pipeline has the parameters {COLUMN!r} and {VALUE!r}, which select the rows of a "

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, overload
 
 from mlnb.engine.project import Project
 from mlnb.errors import MlnbError, UsageError
-from mlnb.registry.model_versions import ModelVersion
-from mlnb.registry.registry import CHAMPION, Registry
+from mlnb.registry.model_versions import ModelVersion, check_alias
+from mlnb.registry.registry import CHAMPION, Registry, check_reason
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FIRST_RESULT = 10  # exit codes from here on are results, such as `retrain`; those below are failures
+
+SHOWN = 20  # names of models or segments in an error
 
 
 @dataclass(frozen=True)
@@ -129,8 +131,16 @@ def select_models(registry: Registry, filters: ModelFilter, alias: str = CHAMPIO
             chosen[version.model] = version
     if not chosen:
         names = sorted({version.model for version in versions})
-        raise UsageError(f"No model is selected; there is {', '.join(names[:10]) or 'none'}. `mlnb models` lists all.")
+        segments = sorted({version.metadata.segment for version in versions} - {""}) if filters.segment else []
+        shown = f"the segments are {_listed(segments)}" if segments else f"there is {_listed(names)}"
+        raise UsageError(f"No model is selected; {shown}. `mlnb models` lists all.")
     return list(chosen.values())
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return the first of some names as text."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more or "none"
 
 
 def act_on(
@@ -153,6 +163,12 @@ def act_on(
     except Exception as error:  # noqa: BLE001 -- one model must not stop those after it
         warnings.warn(f"{version.name}: {error!r}", RuntimeWarning, stacklevel=2)
         return ModelOutcome("failed", 1, repr(error))
+
+
+def check_promotion(alias: str, reason: str) -> None:
+    """Raise `UsageError` for an alias or a reason that is wrong for each model, before the first one is changed."""
+    check_alias(alias)
+    check_reason(reason, "better on new rows")
 
 
 def move_alias(

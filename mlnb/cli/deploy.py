@@ -92,7 +92,7 @@ def parser(p: argparse.ArgumentParser) -> None:
         ),
     )
     function.add_argument(
-        "run", nargs="?", default=LATEST, help="run, or version such as @champion (default: newest verified run)"
+        "run", nargs="?", default="", help="run, or version such as @champion (default: newest verified run)"
     )
     add_filters(function)
     function.add_argument("--out", type=Path, help="file; folder for several models (default: dist/lambda/<name>.zip)")
@@ -161,8 +161,8 @@ def to_kubernetes(args: argparse.Namespace) -> int:
 def to_lambda(args: argparse.Namespace) -> int:
     """Write the package of a model, or one of each of several; return the exit code."""
     project = Project.find()
-    if not selects_several(args, "" if args.run == LATEST else args.run):
-        _package_run(project, find_packaged_run(project, run_reference(project, args.run)), args.out)
+    if not selects_several(args, args.run):
+        _package_run(project, find_packaged_run(project, run_reference(project, args.run or LATEST)), args.out)
         return 0
     folder = output_folder(args.out)
     registry = Registry(project)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -94,7 +95,7 @@ def main(args: argparse.Namespace) -> int:
         print(json.dumps(to_json(erasure), ensure_ascii=False, indent=1))
     else:
         print(_erased_text(erasure))
-    print("\n".join(_by_hand(project, plan)), file=sys.stderr if args.json else sys.stdout)
+    print("\n".join(_by_hand(project, plan, erased=True)), file=sys.stderr if args.json else sys.stdout)
     return _exit_code(plan)
 
 
@@ -106,7 +107,7 @@ def _print_plan(project: Project, plan: ErasurePlan, as_json: bool) -> None:
     lines = [*_lines(project, plan)]
     if as_json:
         values = {
-            "notes": [*plan.selection.notes, *plan.selection.unknown_columns()],
+            "notes": [*plan.selection.notes],
             "rows": plan.rows,
             "locations": [line._asdict() for line in lines],
             "sources": plan.sources,
@@ -116,7 +117,7 @@ def _print_plan(project: Project, plan: ErasurePlan, as_json: bool) -> None:
         }
         print(json.dumps(values, ensure_ascii=False, indent=1))
         return
-    for note in (*plan.selection.notes, *plan.selection.unknown_columns()):
+    for note in plan.selection.notes:
         print(note)
     if not lines:
         print("No location has these rows.")
@@ -165,9 +166,9 @@ def _grouped(lines: Iterable[Line]) -> Iterator[Line]:
         yield members[0] if len(members) == 1 else members[0]._replace(where=f"{folder}: {len(members)} files")
 
 
-def _by_hand(project: Project, plan: ErasurePlan) -> Iterator[str]:
+def _by_hand(project: Project, plan: ErasurePlan, erased: bool = False) -> Iterator[str]:
     """Yield what is left to the user."""
-    own = [relative_name(each.path, project.root) for each in plan.files if each.action == Action.BY_HAND]
+    own = [os.path.abspath(each.path) for each in plan.files if each.action == Action.BY_HAND]
     names = list(dict.fromkeys([*own, *plan.sources]))
     if names:
         yield f"Remove the rows yourself from {', '.join(names)}, then run `mlnb run`, which trains without them."
@@ -178,6 +179,11 @@ def _by_hand(project: Project, plan: ErasurePlan) -> Iterator[str]:
         )
     if any(DVC_CACHE in location.what for location in plan.files):
         yield "The cache of DVC has the rows: if they were pushed (`dvc push`), delete them from its remote, too."
+    if erased and plan.stored.objects:
+        yield (
+            "Services that are running keep in memory what they have loaded: restart `mlnb serve`, containers and "
+            "other deployments of the project's models."
+        )
     if project.settings.wandb_mode == "online" and plan.changes:
         yield "Runs were uploaded to W&B: delete their files there, too."
 

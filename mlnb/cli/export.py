@@ -32,7 +32,7 @@ SIGNED = "signed"  # the files of the model themselves, with a signature
 def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb export`."""
     p.add_argument(
-        "run", nargs="?", default=LATEST, help="run, or version such as @champion (default: newest verified run)"
+        "run", nargs="?", default="", help="run, or version such as @champion (default: newest verified run)"
     )
     p.add_argument(
         "--to",
@@ -67,7 +67,7 @@ def parser(p: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Export and verify a model, or each of several; return the exit code."""
     project = Project.find()
-    several = selects_several(args, "" if args.run == LATEST else args.run)
+    several = selects_several(args, args.run)
     if (args.key is not None) != (args.to == SIGNED):
         raise UsageError("--key is for `mlnb export --to signed`, which needs it: a private key on an elliptic curve.")
     if (args.uri or args.experiment) and args.to != MLFLOW:
@@ -75,7 +75,7 @@ def main(args: argparse.Namespace) -> int:
     if args.to == MLFLOW and (not tracking_uri(args) or args.out is not None):
         raise UsageError("--to mlflow needs --uri, such as sqlite:///mlflow.db, or MLFLOW_TRACKING_URI; and no --out.")
     if not several:
-        export_run(project, find_packaged_run(project, run_reference(project, args.run)), args, args.out)
+        export_run(project, find_packaged_run(project, run_reference(project, args.run or LATEST)), args, args.out)
         return 0
     folder = output_folder(args.out)
     registry = Registry(project)
@@ -87,6 +87,11 @@ def main(args: argparse.Namespace) -> int:
         return ModelOutcome("exported", note=export_run(project, find_packaged_run(project, version.run), args, out))
 
     return for_each_model(project, selected_models(registry, args), export_version, args.json)
+
+
+def tracking_uri(args: argparse.Namespace) -> str:
+    """Return the tracking store of MLflow; empty where none is stated."""
+    return args.uri or os.environ.get("MLFLOW_TRACKING_URI", "")
 
 
 def export_run(project: Project, run: Run, args: argparse.Namespace, out: Path | None) -> str:
@@ -123,11 +128,6 @@ def export_run(project: Project, run: Run, args: argparse.Namespace, out: Path |
         f"tolerance {result.tolerance:.0e}"
     )
     return str(out)
-
-
-def tracking_uri(args: argparse.Namespace) -> str:
-    """Return the tracking store that an option or the environment names; empty: none."""
-    return args.uri or os.environ.get("MLFLOW_TRACKING_URI", "")
 
 
 def _log_to_mlflow(run: Run, args: argparse.Namespace) -> str:

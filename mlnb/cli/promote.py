@@ -3,7 +3,7 @@
 import argparse
 from functools import partial
 
-from mlnb.api.several_models import move_alias
+from mlnb.api.several_models import check_promotion, move_alias
 from mlnb.cli.all_models import FILTERS, add_filters, for_each_model, selected_models, selects_several
 from mlnb.engine.project import Project
 from mlnb.errors import UsageError
@@ -34,6 +34,7 @@ def main(args: argparse.Namespace) -> int:
     registry = Registry(project)
     registry.sync()
     if selects_several(args, args.version):
+        check_promotion(args.alias, args.reason)
         models = selected_models(registry, args, alias="")
         action = partial(
             move_alias, registry, alias=args.alias, reason=args.reason, force=args.force, needed_change=False

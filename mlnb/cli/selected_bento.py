@@ -60,7 +60,7 @@ class SelectedModels:
 def add_options(p: argparse.ArgumentParser, name: str = "--name") -> None:
     """Add the options that select one run or several models; `name` is the one with the pattern of names."""
     p.add_argument(
-        "run", nargs="?", default=LATEST, help="run, or version such as @champion (default: newest verified run)"
+        "run", nargs="?", default="", help="run, or version such as @champion (default: newest verified run)"
     )
     add_filters(p, name=name)
     p.add_argument(
@@ -73,7 +73,7 @@ def add_options(p: argparse.ArgumentParser, name: str = "--name") -> None:
 
 def serves_several(args: argparse.Namespace) -> bool:
     """Return whether the options select several models. Raises `UsageError` when they contradict each other."""
-    several = selects_several(args, "" if args.run == LATEST else args.run)
+    several = selects_several(args, args.run)
     if args.fallback and not several:
         raise UsageError("--fallback is for a service of several models; expected --all, --name or --segment, too.")
     return several
@@ -109,7 +109,7 @@ def build_selected(project: Project, args: argparse.Namespace, routed: bool = Fa
                 f"model are pointers: `mlnb serve` has both options, a container {ServiceSettings.canary.variable} and "
                 f"{ServiceSettings.shadow.variable}."
             )
-        run = find_packaged_run(project, run_reference(project, args.run))
+        run = find_packaged_run(project, run_reference(project, args.run or LATEST))
         bundle, built = build_packaged_run(run)
         return SelectedBento(bundle, built, run.id, f"run {run.id}")
     selected = add_roles(project, find_models(project, args), args)

@@ -20,7 +20,7 @@ from mlnb.registry.run_references import run_reference
 from mlnb.serving.packaging.bento_server import Server, free_port, serving
 from mlnb.serving.packaging.bento_stores import last_lines
 from mlnb.serving.packaging.bundles import BentoSource, curl
-from mlnb.serving.packaging.packaged_runs import find_packaged_run, use_project_files
+from mlnb.serving.packaging.packaged_runs import LATEST, find_packaged_run, use_project_files
 from mlnb.serving.packaging.tls_certificates import Certificates
 from mlnb.settings import ProcessSettings, ServiceSettings
 
@@ -51,7 +51,8 @@ def parser(p: argparse.ArgumentParser) -> None:
         "  MLNB_API_KEY=... mlnb serve --host 0.0.0.0 --workers 2    accept requests of other machines\n"
         "  mlnb serve --tls-certificate service.pem --tls-key service.key    serve HTTPS\n\n"
         "References of a shadow or canary are resolved continuously; one that refers to no version is ignored.\n"
-        "Routes: POST /predict, GET /livez, /readyz, /metrics, /docs.json. Ctrl-C stops the server.\n"
+        "Routes: POST /predict (and /recommend of an interaction log), GET /livez, /readyz, /metrics, /docs.json.\n"
+        "Ctrl-C stops the server.\n"
         "Several models: POST /models/NAME/predict, or POST /predict with the segment of each row; GET /models lists\n"
         "them. Each is loaded when it is requested; MLNB_MODELS_MEMORY limits the memory of loaded models, in MB."
     )
@@ -71,7 +72,7 @@ def main(args: argparse.Namespace) -> int:
     host = "127.0.0.1" if args.host == "localhost" else args.host
     port = args.port or free_port(host)
     log = project.store_root / "serve" / f"{port}.log"
-    references = {"follow": args.run if args.follow else None, "shadow": args.shadow, "canary": args.canary}
+    references = {"follow": (args.run or LATEST) if args.follow else None, "shadow": args.shadow, "canary": args.canary}
     pointers = {
         log.with_suffix(f".{name}"): reference for name, reference in references.items() if reference and not several
     }
@@ -96,16 +97,16 @@ def main(args: argparse.Namespace) -> int:
             os.environ.setdefault(name, value)
     check_personal_key(source)
     use_project_files(project)
-    example, route = source.read_example(), source.route_of(next(iter(source.model_folders)))
+    requests = source.example_requests()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     with serving(built.path, log, host, port, args.workers, certificates=certificates) as server:
         try:
             server.wait()
             print(f"{built.tag} of {selected.origin} serves on {server.address}  (log: {log})\n")
-            request = curl(example, server.address, curl_options(certificates), route)
-            request = f"  {request}\n\n" if example.rows else ""
-            print(f"{request}Ctrl-C stops the server.", flush=True)
+            options = curl_options(certificates)
+            shown = [f"  {curl(one, server.address, options, path)}" for path, one in requests.items()]
+            print("\n".join([*shown, *([""] if shown else []), "Ctrl-C stops the server."]), flush=True)
             code = wait(server, update)
         except KeyboardInterrupt:
             server.stop(PATIENCE)

@@ -184,8 +184,7 @@ class Pipeline:
 
     def _release(self, pending: list[str]) -> None:
         """Finish the computed stages whose producers have finished; drop those with a producer that failed."""
-        unfinished = (StageState.WAITING, StageState.RUNNING)
-        lost = (StageState.FAILED, StageState.INTERRUPTED)
+        unfinished, lost = (StageState.WAITING, StageState.RUNNING), (StageState.FAILED, StageState.INTERRUPTED)
         progress = True
         while progress:
             progress = False
@@ -219,6 +218,7 @@ class Pipeline:
     def _fail(self, name: str, outcome: Outcome) -> bool:
         """Record that a stage failed or was interrupted; return False."""
         interrupted = outcome.state == OutcomeState.INTERRUPTED
+        outcome = self._retries.counted(name, outcome)
         failure = outcome.as_failure(name, self._notebook(name))
         self.run.update_stage(
             name,

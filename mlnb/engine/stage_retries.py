@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Iterable
 
+from mlnb.codec import replace
 from mlnb.engine.run_records import StageAttempt
 from mlnb.engine.runs import Run, now
 from mlnb.engine.stage_jobs import Outcome, OutcomeState
@@ -47,6 +48,12 @@ class StageRetries:
         self._run.save()
         self._starts[stage] = time.monotonic() + wait
         return attempt
+
+    def counted(self, stage: str, outcome: Outcome) -> Outcome:
+        """Return how a stage ended, with the number of attempts where it was repeated."""
+        tried = len(self._run.stages[stage].attempts) + 1
+        failed = outcome.state == OutcomeState.FAILED and outcome.transient and tried > 1
+        return replace(outcome, message=f"{outcome.message} (tried {tried} times)") if failed else outcome
 
     def due(self, stages: Iterable[str]) -> list[str]:
         """Return the stages that need not wait any longer."""

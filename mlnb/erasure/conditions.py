@@ -1,7 +1,7 @@
 """Conditions of an erasure: which rows of a table belong to the person."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -9,7 +9,6 @@ from mlnb.engine.project import Project
 from mlnb.errors import UsageError
 from mlnb.methods.tables.pseudonyms import check_key, pseudonym
 from mlnb.settings import ProcessSettings
-from mlnb.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +23,7 @@ _CONDITION = re.compile(
     r"""\s*(?P<column>"[^"]+"|'[^']+'|[^=<>!"']+?)\s*={1,2}\s*(?P<value>"[^"]*"|'[^']*'|[^"'\s][^"']*?)\s*"""
 )
 _AND = re.compile(r"""\s+and\s+(?=(?:[^"']|"[^"]*"|'[^']*')*$)""", re.IGNORECASE)  # outside of quotes
+_SEVERAL = re.compile(r"""^[^"'].*([=;]|\|\||(?<!\S)or(?!\S))""", re.IGNORECASE)  # in a value without quotes
 
 
 class Condition(NamedTuple):
@@ -55,11 +55,9 @@ class Selection:
         """The columns of the conditions."""
         return tuple(dict.fromkeys(each.column for conditions in self.alternatives for each in conditions))
 
-    def unknown_columns(self) -> Iterator[str]:
-        """Yield a sentence for each column of a condition that no table had, with the closest name."""
-        for column in self.columns:
-            if column not in self.seen:
-                yield f"No table or prediction log has a column {column!r}.{did_you_mean(column, sorted(self.seen))}"
+    def unknown_columns(self) -> list[str]:
+        """Return the columns of the conditions that no table had."""
+        return [column for column in self.columns if column not in self.seen]
 
     def values(self) -> set[str]:
         """Return the texts of all conditions."""
@@ -70,7 +68,7 @@ class Selection:
         import numpy as np
 
         result, has_columns = np.zeros(len(table), dtype=bool), False
-        self.seen |= {str(name).removeprefix("in.") for name in table.columns}
+        self.seen |= {str(name).removeprefix(prefix) for name in table.columns for prefix in PREFIXES}
         names = {str(name): position for position, name in reversed([*enumerate(table.columns)])}
         for conditions in self.alternatives:
             columns = [[names[p + each.column] for p in PREFIXES if p + each.column in names] for each in conditions]
@@ -150,6 +148,12 @@ def _parse(text: str) -> Conditions:
         match = _CONDITION.fullmatch(part)
         if match is None or match["value"].lower().endswith((" and", " or")):
             raise UsageError(f"Found the condition {part!r}; expected column = value, such as {EXAMPLE}.")
+        if _SEVERAL.search(match["value"]):
+            raise UsageError(
+                f"Found the condition {part!r}; expected one value. For the rows of either of two values, repeat the "
+                "option: --where 'id = 5' --where 'id = 6'. A value with =, ; or the word 'or' needs quotes: "
+                "--where 'name = \"a or b\"'."
+            )
         conditions.append(Condition(_unquoted(match["column"]), (_unquoted(match["value"]),)))
     return tuple(conditions)
 

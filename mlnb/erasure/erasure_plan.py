@@ -1,5 +1,6 @@
 """What an erasure would change: every location of the selected rows, and the versions that were trained on them."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mlnb.engine.digests import digest_bytes
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run, read_runs
+from mlnb.erasure.condition_columns import require_columns
 from mlnb.erasure.conditions import Selection
 from mlnb.erasure.file_contents import ContentSearch
 from mlnb.erasure.file_search import EMBEDDINGS, Action, Location, find_files
@@ -16,8 +18,10 @@ from mlnb.erasure.restored_rows import find_restored, read_restored_files
 from mlnb.erasure.search_terms import SearchTerms
 from mlnb.erasure.stored_rows import StoredRows, find_stored_rows, find_tables, object_paths, stage_uses
 from mlnb.errors import MlnbError, ProjectError
+from mlnb.governance.data_restoration import local_sources
 from mlnb.governance.document_evidence import FOLDER
 from mlnb.methods.contracts.certificates import ParityCertificate
+from mlnb.methods.tables.data_sources import place_source
 from mlnb.monitoring.labels import read_events
 from mlnb.monitoring.monitoring_paths import log_folder
 from mlnb.monitoring.prediction_table import convert_finished
@@ -106,7 +110,7 @@ def plan_erasure(project: Project, selection: Selection) -> ErasurePlan:
 
     Raises:
         ProjectError: The record of a run is damaged, so that it is not known what the run made.
-        UsageError: A segment of a prediction log is damaged.
+        UsageError: A segment of a prediction log is damaged, or no table has a column of the conditions.
     """
     runs, problems = read_runs(project)
     if problems:
@@ -124,6 +128,7 @@ def plan_erasure(project: Project, selection: Selection) -> ErasurePlan:
     for log in logs:
         _collect_log(log, selection, terms)
     restored_files = read_restored_files(project, selection, terms.add)
+    require_columns(project, runs, (project.store_root / "labels").glob("*.db"), selection)
     terms.finish()
     search = ContentSearch(selection, terms)
     uses = stage_uses(project, runs)
@@ -139,7 +144,7 @@ def plan_erasure(project: Project, selection: Selection) -> ErasurePlan:
     plan = ErasurePlan(selection, stored, files, [*_production(project, logs, selection)])
     plan.restored = [each.path for each in restored.locations if each.action == Action.BY_HAND]
     plan.moved, plan.restored_records = restored.moved, restored.records
-    plan.sources = _sources(runs, stored)
+    plan.sources = _sources(project, runs, stored)
     plan.trained = [version.name for version in versions if _is_trained(version, runs, stored)]
     plan.unservable = [version.name for version in versions if _service_parts(project, version) & stored.objects]
     plan.files += _marked_cards(project, versions, plan)
@@ -213,12 +218,16 @@ def _marked_cards(project: Project, versions: Iterable[ModelVersion], plan: Eras
                 yield Location(path, "model card", Action.REWRITE, digest_bytes(data), head + separator + note + rest)
 
 
-def _sources(runs: Iterable[Run], stored: StoredRows) -> list[str]:
-    """Return where the raw tables with selected rows were read from."""
+def _sources(project: Project, runs: Iterable[Run], stored: StoredRows) -> list[str]:
+    """Return where the raw tables with selected rows were read from: complete paths of files, else as recorded."""
     sources: dict[str, None] = {}
     for run in runs:
         raw: Any = run.output("raw")
-        if raw is not None and raw.digest in stored.tables and run.has("provenance"):
+        if raw is None or raw.digest not in stored.tables:
+            continue
+        if paths := [os.path.abspath(place_source(value, str(project.root))) for value in local_sources(run)]:
+            sources |= dict.fromkeys(paths)
+        elif run.has("provenance"):
             try:
                 sources[str(run.load("provenance").get("source", ""))] = None
             except (MlnbError, OSError, AttributeError):

@@ -154,8 +154,7 @@ class Registry:
             UsageError: there is no reason, or the alias points there already.
             AccessDenied: approvals are needed, the project trusts keys, and this user has none of them.
         """
-        version, alias = self.find(reference), check_alias(alias)
-        why = _reason(why, "better on new rows")
+        version, alias, why = self.find(reference), check_alias(alias), check_reason(why, "better on new rows")
         needed = self.project.settings.approvals
         signer = find_signer(self.project, self.who, "A promotion that needs approvals") if needed else None
         approved_by = self.people(version)
@@ -178,7 +177,7 @@ class Registry:
     def rollback(self, model: str = "", alias: str = CHAMPION, why: str = "") -> audit_log.Entry:
         """Point an alias to its previous version and return the entry. Raises `UsageError` without one."""
         version = self.find(f"{model}@{alias}")
-        why = _reason(why, "complaints since noon")
+        why = check_reason(why, "complaints since noon")
         stack: list[int] = []
         for entry in self.log():
             if (entry.model, entry.alias) == (version.model, alias):
@@ -202,7 +201,7 @@ class Registry:
             AccessDenied: the key does not count, it is that of the version's author, or the version has no documents.
         """
         version = self.find(reference)
-        why = _reason(why, "report and slices reviewed")
+        why = check_reason(why, "report and slices reviewed")
         signer = find_signer(self.project, self.who, "An approval", (APPROVER,))
         who = signer.name if signer else self.who
         documents = document_digests(runs.open_exact(self.project, version.run))
@@ -294,7 +293,8 @@ class Registry:
         return verified_people(self.approvals().get((version.model, version.number), ()))
 
 
-def _reason(why: str, example: str) -> str:
-    if not why.strip():
-        raise UsageError(f"A reason is needed for the audit log; add --reason '{example}'")
-    return why.strip()
+def check_reason(why: str, example: str) -> str:
+    """Return a reason for the audit log. Raises `UsageError` when there is none."""
+    if why.strip():
+        return why.strip()
+    raise UsageError(f"A reason is needed for the audit log; add --reason '{example}'")

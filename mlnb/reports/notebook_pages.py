@@ -23,6 +23,7 @@ from mlnb.tracking.notebook_plots import HEADING, MARK, joined
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 DIRECTIVE = re.compile(r"^#\|.*\n?", re.MULTILINE)
+NO_ROWS = re.compile(r"<tbody>\s*</tbody>")  # of an empty table, which would be an empty box
 LEXER, FORMATTER = PythonLexer(), HtmlFormatter(nowrap=True)
 LONGEST = 200_000  # characters of an output that a page shows; all of it is in the notebook
 IMAGES = ("image/svg+xml", "image/png", "image/jpeg", "image/gif")
@@ -98,7 +99,10 @@ def show_output(output: Any, title: str = "plot") -> Markup | None:
         return Markup('<pre class="trace">{}</pre>').format(terminal_text(_shorten(trace)))
     data = output.get("data", {})
     if "text/html" in data and len(joined(data["text/html"])) <= 10 * LONGEST:
-        return Markup('<div class="shown">{}</div>').format(sanitize(joined(data["text/html"])))
+        shown = NO_ROWS.sub(
+            '<tbody><tr><td class="soft">no rows</td></tr></tbody>', sanitize(joined(data["text/html"]))
+        )
+        return Markup('<div class="shown">{}</div>').format(Markup(shown))
     for image in IMAGES:
         if image in data:
             body = joined(data[image])

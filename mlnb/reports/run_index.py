@@ -19,6 +19,7 @@ def write_index(project: Project) -> Path:
         .render(
             project=project,
             rows=[describe(run) for run in runs],
+            segmented=any(run.record.segment for run in runs),
             problems=problems,
             run_url=report_link,
             short_data=short_data,

@@ -103,6 +103,11 @@ class ExplanationSection(NamedTuple):
     curves: list[Chart]
     positive: str
 
+    @property
+    def has_shap(self) -> bool:
+        """Whether the plot of SHAP values follows that of the importance; not every model has them."""
+        return len(self.importance) > 1
+
 
 class DataSection(NamedTuple):
     """The data: findings, formats of its source, and plots."""

@@ -17,7 +17,6 @@ ATTRIBUTES: Mapping[str, set[str]] = {
     "*": EVERYWHERE,
     "a": {"href"},
     "img": {"src", "alt", "width", "height"},
-    "table": {"border"},
     "td": {"colspan", "rowspan"},
     "th": {"colspan", "rowspan", "scope"},
     "ol": {"start"},

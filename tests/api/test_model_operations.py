@@ -48,8 +48,13 @@ def test_one_version_is_promoted_and_errors_are_raised(project, monkeypatch):
 
 
 def test_failures_of_several_models_are_isolated(project):
-    outcomes = mlnb.promote(all_models=True, reason="", alias="challenger", folder=project.root)
-    assert len(outcomes.failed) == 3 and "A reason is needed" in outcomes.failed["churn.berlin:1"]
+    for arguments, message in (
+        ({"reason": ""}, "A reason is needed"),
+        ({"reason": "x", "alias": "no alias"}, "'no alias' is no alias"),
+        ({"reason": "x", "segment": 5}, "segment is of type int; expected a text"),
+    ):
+        with pytest.raises(UsageError, match=message):  # wrong for each model: nothing was tried
+            mlnb.promote(all_models=True, folder=project.root, **arguments)
     outcomes = mlnb.promote(name="churn.*", reason="report read", folder=project.root)
     frame = outcomes.frame()
     assert frame["result"].to_dict() == {"churn.berlin:1": "promoted", "churn.koln:1": "unchanged"}

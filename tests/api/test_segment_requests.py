@@ -7,6 +7,7 @@ import segmented
 
 from mlnb.api.run_request import RunRequest
 from mlnb.api.segment_requests import SharedStages, file_segments, names_files
+from mlnb.codec import replace
 from mlnb.engine.project import Project
 from mlnb.errors import UsageError
 
@@ -71,3 +72,10 @@ def test_a_notebook_without_the_parameters_is_named(project: Project) -> None:
     path.write_text(path.read_text().replace('each: str = \\"\\"', 'other: str = \\"\\"'))
     with pytest.raises(UsageError, match="mlnb upgrade"):
         SharedStages.of(project, RunRequest())
+
+
+def test_a_pipeline_that_splits_nothing_is_no_case_for_an_upgrade(project: Project) -> None:
+    other = replace(project, pipelines={**project.pipelines, "check": ("validate",)})
+    with pytest.raises(UsageError, match="the pipeline check has no stage split") as caught:
+        SharedStages.of(other, RunRequest(pipeline="check"))
+    assert "mlnb upgrade" not in str(caught.value)

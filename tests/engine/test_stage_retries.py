@@ -38,6 +38,7 @@ def test_waiting_times_double_with_jitter(run):
     assert retries.add("ingest", CUT) is None  # after four repetitions
     assert [one.error for one in run.stages["ingest"].attempts] == 4 * ["CellFailed"]
     assert retries.due(["ingest", "other"]) == ["other"]
+    assert retries.counted("ingest", CUT).message == f"{CUT.message} (tried 5 times)"
 
 
 def test_deterministic_failures_are_not_repeated(run):
@@ -48,7 +49,7 @@ def test_deterministic_failures_are_not_repeated(run):
         Outcome(state=OutcomeState.INTERRUPTED, transient=True),
         Outcome(state=OutcomeState.DIED),
     ):
-        assert retries.add("ingest", outcome) is None
+        assert retries.add("ingest", outcome) is None and retries.counted("ingest", outcome) == outcome
     assert run.stages["ingest"].attempts == () and retries.due(["ingest"]) == ["ingest"]
 
 

@@ -96,7 +96,7 @@ def test_a_person_is_nowhere_after_the_erasure_and_everybody_else_is_where_they_
 
 
 def test_listing_changes_nothing(project: Project) -> None:
-    plan_erasure(project, Selection([(Condition("no such column", ("17",)),)]))  # ends the killed segment
+    plan_erasure(project, Selection([(Condition("name", ("no such name",)),)]))  # ends the killed segment
     before = snapshot(project)
     assert plan_erasure(project, SELECTION).changes > 10
     assert plan_erasure(project, Selection([(Condition("name", ("passenger 999",)),)])).changes == 0
@@ -202,11 +202,14 @@ def test_the_command_lists_then_erases_unless_there_is_a_hold(
     assert capsys.readouterr().out.endswith("No legal hold is in force.\n")
     assert main([*where, "--confirm", "--reason", "request"]) == 0
     shown = capsys.readouterr().out
-    assert "Marked for retraining: survived-classifier:1." in shown and "Remove the rows yourself from surv" in shown
+    assert "Marked for retraining: survived-classifier:1." in shown and "Services that are running keep" in shown
+    assert f"Remove the rows yourself from {project.root / 'survivors.csv'}" in shown
     assert main(["monitor", "--json"]) == CODES["retrain"]
     assert json.loads(capsys.readouterr().out)["reasons"][0]["kind"] == "erased rows"
     assert main(["models", "1"]) == 0 and "retrain: rows that it was trained on" in capsys.readouterr().out
     assert main(where) == 0 and "survivors.csv" in capsys.readouterr().out
-    assert main(["erase", "--where", "nam = 'x'"]) == 0
-    assert "has a column 'nam'. Did you mean 'name'?" in capsys.readouterr().out
+    assert main(["erase", "--where", "nam = 'x'"]) == 2
+    shown = capsys.readouterr().err
+    assert "has a column 'nam', so no row is selected and nothing was erased. Did you mean 'name'?" in shown
+    assert "The columns of the data: " in shown and ", fare, " in shown
     assert main(["erase", "--resume", "--confirm"]) == 2

@@ -77,7 +77,8 @@ def test_changed_and_moved_files_and_those_of_runs_are_reported_with_an_exit_cod
     ingest(project, str(out / "used.csv"), 2)
     assert main(ERASE) == 1
     text = capsys.readouterr().out
-    assert f"Remove the rows yourself from {out / 'changed.csv'}, {out / 'used.csv'}" in text
+    paths = [out / "changed.csv", out / "used.csv", project.root / "people.csv"]
+    assert f"Remove the rows yourself from {', '.join(map(str, paths))}, then run" in text
     assert f"{out / 'moved.csv'} was restored with the rows and is not there now" in text
     assert holders(project) == ["out/changed.csv", "out/elsewhere.csv", "out/used.csv"]
     assert sorted(Path(record.path).name for record in list_restored(project)) == ["changed.csv", "used.csv"]

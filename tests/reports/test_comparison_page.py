@@ -6,6 +6,7 @@ import re
 import pytest
 
 from mlnb.cli.main import main
+from mlnb.codec import replace
 from mlnb.errors import UsageError
 from mlnb.reports.comparison_page import collect_comparison, write_comparison
 from mlnb.reports.run_index import write_index
@@ -121,10 +122,14 @@ def test_the_index_links_reports_and_names_damaged_runs(tmp_path, example):
     project = example.make_project(tmp_path / "titanic")
     assert "<code>mlnb run</code> starts one" in write_index(project).read_text()
     write_report(example.make_run(project, A))
-    example.make_run(project, B, upto="split")
+    other = example.make_run(project, B, upto="split")
+    assert "<th>segment</th>" not in write_index(project).read_text()
+    other.record = replace(other.record, segment="Köln")
+    other.save()
     damaged = project.runs / "20260314-111500-train-dddd"
     damaged.mkdir()
     (damaged / "run.json").write_text("{torn")
     page = write_index(project).read_text()
     assert f'href="{A}/report.html"' in page and f'href="{B}' not in page and B in page
     assert "20260314-111500-train-dddd/run.json is damaged" in page
+    assert "<th>segment</th>" in page and '<td class="name">Köln</td>' in page

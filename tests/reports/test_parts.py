@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from chromium import open_browser
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -148,3 +149,27 @@ def test_texts_have_enough_contrast():
             pair = sorted((luminance(palette[f"line-{line}"]), luminance(palette["paper"])))
             assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 4.5, (line, palette)
     assert not re.search(r"(\.name|\.time|\.waiting|\.skipped|\.label)[^{]*{[^}]*opacity", style())
+
+
+def test_tables_of_outputs_have_no_rules_of_their_own_and_empty_ones_state_it():
+    html = '<table border="1" class="dataframe"><thead><tr><th></th><th>a</th></tr></thead><tbody>\n  </tbody></table>'
+    shown = show_output({"output_type": "display_data", "data": {"text/html": html}})
+    assert "border" not in shown and '<td class="soft">no rows</td>' in shown
+
+
+def test_a_wide_table_scrolls_in_its_box_with_a_cue_and_whole_words(tmp_path):
+    cells = "".join(
+        f'<td class="text">{word}</td>' for word in ("severity", "interquartile", "interquartile", "column")
+    )
+    table = f'<div class="wide"><table><tr>{cells}</tr></table></div>'
+    head = f'<!doctype html><meta name="viewport" content="width=device-width"><style>{style()}</style>'
+    (tmp_path / "page.html").write_text(f"{head}<main>{table}</main>", encoding="utf-8")
+    with open_browser() as browser:
+        browser.look(390)
+        browser.open(f"file://{tmp_path}/page.html")
+        box = "document.querySelector('.wide')"
+        assert browser.evaluate(f"{box}.scrollWidth > {box}.clientWidth")
+        assert browser.evaluate("document.documentElement.scrollWidth <= 390")
+        assert browser.evaluate(f"getComputedStyle({box}).backgroundImage").count("linear-gradient") == 4
+        heights = browser.evaluate("[...document.querySelectorAll('td')].map((cell) => cell.clientHeight)")
+        assert max(heights) == min(heights) < 40  # each word is in one line

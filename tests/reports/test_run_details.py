@@ -28,6 +28,8 @@ def test_a_run_without_evaluation_has_only_its_data(tmp_path, example):
     whole = example.make_run(project, "20260314-092500-train-c3d4")
     metrics, contract = load_record(whole, "metrics", Metrics), load_record(whole, "contract", ProblemContract)
     details = collect_details(whole, contract, metrics)
+    explanations = details.explanations
+    assert explanations.has_shap and not explanations._replace(importance=explanations.importance[:1]).has_shap
     assert details.explanations.importance and details.explanations.positive == "1"
     headings = {heading for group in details.evaluation.plots for heading in group.headings}
     assert "Robustness" in headings and not headings & {"Feature importance", "Partial dependence"}

@@ -75,7 +75,9 @@ reuse_sentences() }} {{ metrics.level | percent }} bootstrap intervals.
 
 {{ scores_table() }}
 
+{% if contract.costs or parts.decision_parts() or metrics.calibration_error is given or metrics.interval %}
 ## Decision
+{% endif %}
 {% if contract.costs %}
 
 | true / predicted | {{ contract.classes | listed | replace(", ", " | ") }} |

@@ -61,6 +61,17 @@ def check_details(details: dict[str, Any], task: str) -> dict[str, Any]:
     return {field: None if details.get(field) in ("", []) else details.get(field) for field in present}
 
 
+def _require_different(columns: dict[str, Any]) -> None:
+    """Raise `ParameterError` where two fields that need different columns name the same one."""
+    fields: dict[str, str] = {}
+    for field in ("target", "query", "item", "rating", "time"):
+        name = columns.get(field)
+        if name and fields.setdefault(name, field) != field:
+            raise ParameterError(
+                f"problem.{fields[name]} and problem.{field} are both the column {name!r}; expected different columns"
+            )
+
+
 _AHEAD = re.compile(r"\bforecast", re.I)
 
 
@@ -141,6 +152,7 @@ def state(
         )
     details_of_tasks = {field for fields in DETAILS.values() for field in fields} | {*details}
     details = check_details({name: value for name, value in completed.items() if name in details_of_tasks}, task)
+    _require_different({**details, "target": target})
     needs = {name: value for name, value in completed.items() if name not in details_of_tasks | {*texts, "unit"}}
     required = state_requirements(**needs)
     texts |= {"unit": completed["unit"]} if completed.get("unit") else {}

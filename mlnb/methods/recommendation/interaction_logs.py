@@ -67,9 +67,12 @@ def read_log(table: pd.DataFrame, user: str, item: str, time: str | None = None,
         rating: column of ratings, at least 0; None: every interaction has the relevance 1.
 
     Raises:
-        DataError: a missing column, user or time, or a negative rating.
+        DataError: a missing column, user or time, one column for two of them, or a rating that is no number from 0.
     """
     requested = [name for name in (user, item, time, rating) if name is not None]
+    if repeated := [name for name in requested if requested.count(name) > 1]:
+        different = "expected different columns for user, item, time and rating"
+        raise DataError(f"the column {repeated[0]!r} is stated twice; {different}")
     if lacking := [name for name in requested if name not in table.columns]:
         raise DataError(f"there is no column {lacking[0]!r}; the log has {', '.join(map(str, table.columns))}")
     empty = [name for name in requested if table[name].isna().any()]
@@ -85,7 +88,7 @@ def read_log(table: pd.DataFrame, user: str, item: str, time: str | None = None,
         else:
             result = f"texts such as {values.iloc[0]!r}"
             raise DataError(f"the time column {time!r} holds {result}; expected dates or numbers")
-    liked = None if rating is None else pd.to_numeric(table[rating]).to_numpy(np.float64)
+    liked = None if rating is None else _read_ratings(table[rating], rating)
     if liked is not None and len(liked) and liked.min() < 0:
         raise DataError(f"found a rating of {liked.min():g}, expected 0 or more")
     order = np.argsort(when, kind="stable")
@@ -93,6 +96,20 @@ def read_log(table: pd.DataFrame, user: str, item: str, time: str | None = None,
     what, items = _named(table[item])
     parts = who[order], what[order], when[order], None if liked is None else liked[order]
     return Log(*parts, users, items, user, item)
+
+
+def _read_ratings(values: pd.Series, name: str) -> np.ndarray:
+    """Return the ratings of a column as float64 (n,). Raises `DataError` for a column that does not hold numbers."""
+    numbers: np.ndarray
+    if pd.api.types.is_numeric_dtype(values):
+        numbers = values.to_numpy(np.float64)
+        return numbers
+    texts = values.astype(str)
+    numbers = pd.to_numeric(texts, errors="coerce").to_numpy(np.float64)
+    if len(wrong := texts[np.isnan(numbers)]):
+        result = f"texts such as {wrong.iloc[0]!r}"
+        raise DataError(f"the rating column {name!r} holds {result}; expected numbers of at least 0")
+    return numbers
 
 
 def _named(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:

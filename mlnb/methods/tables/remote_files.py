@@ -8,6 +8,8 @@ __all__ = ['CONNECT_SECONDS', 'READ_SECONDS', 'ATTEMPTS', 'is_stored', 'storage_
 
 # %% ../../../nbs/methods/tables/remote_files.ipynb #c05
 import contextlib
+import http.client
+import re
 from collections.abc import Iterator
 from typing import IO, Any
 
@@ -24,6 +26,10 @@ _CREDENTIALS = {  # library of a store: where credentials come from
     "az": "set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY, or AZURE_STORAGE_CONNECTION_STRING",
 }
 _STORES = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "az": "az", "abfs": "az", "abfss": "az", "adl": "az"}
+
+
+_WEB = ("http", "https")
+_WEB_CREDENTIALS = "state credentials in the address, such as https://NAME:${PASSWORD}@HOST/FILE"
 
 
 def is_stored(url: str) -> bool:
@@ -90,6 +96,8 @@ def list_files(url: str) -> list[str]:
         files = [name for name in names if not system.isdir(name)]
         if not files and is_stored(url):
             _list_bucket(system, path)
+        if not files and url.partition("://")[0] in _WEB:
+            system.info(re.split(r"[*\[]", path)[0].rpartition("/")[0] + "/")  # the error that the listing has hidden
         return [system.unstrip_protocol(name) for name in files]
 
 
@@ -150,10 +158,14 @@ def explain_access(url: str) -> Iterator[None]:
     except ImportError as error:
         raise missing_driver(url, error) from None
     except FileNotFoundError as error:
+        if scheme in _WEB and not str(error).startswith("there is no"):
+            raise _web_error(url, error.__cause__ or error) from None
         if str(error).startswith("there is no") or not is_stored(url):
             raise
         raise FileNotFoundError(f"there is no {path.partition('/')[2] or 'file'!r} in {store}: {error}") from None
     except Exception as error:
+        if scheme in _WEB and getattr(error, "status", None):
+            raise _web_error(url, error) from None
         names = [kind.__name__ for kind in type(error).__mro__]
         remedy = _CREDENTIALS.get(_STORES.get(scheme, ""), "check the credentials")
         if any("Credentials" in name or name == "TokenRetrievalError" for name in names):
@@ -162,10 +174,34 @@ def explain_access(url: str) -> Iterator[None]:
             needed = "the credentials need the permission to list and to read"
             raise PermissionError(f"{store} refuses access ({error}); {needed}, or {remedy}") from None
         if _is_unreachable(error, names):
-            raise ConnectionError(
-                f"{store} does not answer ({str(error) or names[0]}); check the network and the address of the store"
-            ) from None
+            raise _unreachable(store, error) from None
         raise
+
+
+def _unreachable(store: str, error: BaseException) -> ConnectionError:
+    """The error for a server that does not answer."""
+    reason = str(error) or type(error).__name__
+    what = "server" if store.partition("://")[0] in _WEB else "store"
+    return ConnectionError(f"{store} does not answer ({reason}); check the network and the address of the {what}")
+
+
+def _web_error(url: str, error: BaseException) -> OSError:
+    """The error for a file that a web server does not send: only a `ConnectionError` may pass on its own."""
+    scheme, _, path = url.partition("://")
+    shown = f"{scheme}://{re.split('[?#]', path)[0].rpartition('@')[2]}"  # without a password or a token
+    status = getattr(error, "status", 404 if isinstance(error, FileNotFoundError) else None)
+    if not isinstance(status, int):
+        return _unreachable("/".join(shown.split("/")[:3]), error)
+    reason = f"{shown}: status {status} {http.client.responses.get(status, '')}".rstrip()
+    if status in (401, 403, 407):
+        return PermissionError(f"{reason}; the server refuses access: {_WEB_CREDENTIALS}")
+    if status in (404, 410):
+        return FileNotFoundError(f"{reason}; the server has no such file: check the address")
+    if status in (408, 425, 429):
+        return ConnectionError(f"{reason}; the server is busy: try again later")
+    if status >= 500:
+        return ConnectionError(f"{reason}; the server has failed: try again later, or ask who runs it")
+    return OSError(f"{reason}; the server refuses the request: check the address")
 
 
 def _is_unreachable(error: Exception, names: list[str]) -> bool:

@@ -21,6 +21,7 @@ from mlnb.serving.runtime.access import AccessControl
 from mlnb.serving.runtime.http_messages import RECOMMEND_ROUTE, ROUTE
 from mlnb.serving.runtime.json_rows import read_rows
 from mlnb.serving.runtime.predictor import Predictor
+from mlnb.serving.runtime.recommendation_handler import read_users
 from mlnb.serving.runtime.request_bodies import BadRequest
 from mlnb.settings import ServiceSettings
 
@@ -47,8 +48,9 @@ def handle(event: Any, context: Any) -> Any:
     if not allowed(event):
         return respond(401, {"error": "expected the API key, as a bearer token"}, {"WWW-Authenticate": "Bearer"})
     try:
-        rows = read_rows(body_of(event))
-        return respond(200, PREDICTOR.predict(rows) if handler is None else to_response(handler.respond(rows)))
+        if handler is not None:
+            return respond(200, to_response(handler.respond(read_users(body_of(event)))))
+        return respond(200, PREDICTOR.predict(read_rows(body_of(event))))
     except BadRequest as error:
         return respond(error.status, msgspec.to_builtins(error.refusal()))
 

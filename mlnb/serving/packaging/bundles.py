@@ -23,10 +23,11 @@ from mlnb.serving.packaging.bundle_readme import make_readme
 from mlnb.serving.packaging.imported_modules import copy_modules, follow_imports
 from mlnb.serving.packaging.library_requirements import BASE, pin, required_libraries, system_packages
 from mlnb.serving.packaging.model_names import default_name, segment_model, tag_name
-from mlnb.serving.runtime.http_messages import MODELS_ROUTE, ROUTE
+from mlnb.serving.runtime.http_messages import MODELS_ROUTE, RECOMMEND_ROUTE, ROUTE
 from mlnb.serving.runtime.model_parts import EXAMPLE, read_example, read_json, read_record
 from mlnb.serving.runtime.recommendation_handler import FOLDER as RECOMMENDER
 from mlnb.serving.runtime.recommendation_handler import GOLDEN as RECOMMENDED
+from mlnb.serving.runtime.recommendation_schemas import EXAMPLE as RECOMMEND_EXAMPLE
 from mlnb.settings import ProcessSettings
 
 VERSION_DIGITS = 12  # hexadecimal digits of a digest in a version
@@ -101,6 +102,16 @@ class BentoSource:
     def read_example(self) -> Golden:
         """Return a request of no real row to the first model, and its response; empty in earlier versions."""
         return read_example(next(iter(self.model_folders.values())))
+
+    def example_requests(self) -> dict[str, Golden]:
+        """Return a request of no real row for each path of the first model, that for recommendations first."""
+        name, folder = next(iter(self.model_folders.items()))
+        route, requests = self.route_of(name), dict[str, Golden]()
+        if (folder / RECOMMENDER).is_dir():
+            requests[route.removesuffix(ROUTE) + RECOMMEND_ROUTE] = Golden(rows=[RECOMMEND_EXAMPLE], predictions=[])
+        if (example := self.read_example()).rows:
+            requests[route] = example
+        return requests
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,8 @@ class RequestRouter:
         elif path not in OTHERS and path not in ("/", "/docs.json"):
             described = self.service.instance.endpoint.describe(path)
             if described is None:
-                refused = JSONResponse({"error": f"expected POST {ROUTE}, or GET / for the documentation"}, 404)
+                routes = " or ".join(f"POST {route}" for route in _routes(self.service.openapi_spec.asdict()))
+                refused = JSONResponse({"error": f"expected {routes}, or GET / for the documentation"}, 404)
         if refused is None and method not in ("GET", "HEAD"):
             refused = JSONResponse({"error": "expected GET"}, 405, {"Allow": "GET, HEAD"})
         if refused is not None:
@@ -172,9 +173,14 @@ class RequestRouter:
             encoded = json.dumps(document, ensure_ascii=True, separators=(",", ":")).encode()
             self.documents = {
                 "/docs.json": ("application/json", encoded),
-                "/": ("text/html; charset=utf-8", make_page(document, ROUTE).encode()),
+                "/": ("text/html; charset=utf-8", make_page(document, _routes(document)).encode()),
             }
         return self.documents[path]
+
+
+def _routes(document: Any) -> list[str]:
+    """Return the paths of requests, the most useful first: of a log, the other predicts from features of candidates."""
+    return [route for route in (RECOMMEND_ROUTE, ROUTE) if route in document["paths"]]
 
 
 class RequestBody(IORootModel[Any]):  # type: ignore[misc]

@@ -21,6 +21,8 @@ SLICE_ROWS = 512  # rows of a slice
 SLICE_TEXT = 2**18  # characters of a slice, but for its last row
 NAMES = {"{": "an object", "[": "a list", '"': "a string", "t": "a boolean", "f": "a boolean", "n": "null"}
 
+EXPECTED_ROWS = 'a JSON list of objects by column name, such as [{"column": 1}]'
+
 _skip_space = re.compile(r"[ \t\n\r]*").match
 
 
@@ -193,9 +195,8 @@ def _too_many(limit: int) -> BadRequest:
 
 
 def _bad_body(found: str, row: int | None = None) -> BadRequest:
-    expected = 'a JSON list of objects by column name, such as [{"column": 1}]'
-    problem = RowProblem(row=row, column=None, found=found, expected=expected)
-    return BadRequest(f"the body: found {found}, expected {expected}", [problem], 400)
+    problem = RowProblem(row=row, column=None, found=found, expected=EXPECTED_ROWS)
+    return BadRequest(f"the body: found {found}, expected {EXPECTED_ROWS}", [problem], 400)
 
 
 def _name(first: str) -> str:

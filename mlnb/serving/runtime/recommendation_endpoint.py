@@ -16,8 +16,8 @@ from mlnb.serving.runtime.http_messages import (
     refuse,
     reply_to,
 )
-from mlnb.serving.runtime.json_rows import read_rows
 from mlnb.serving.runtime.model_reloader import ModelReloader
+from mlnb.serving.runtime.recommendation_handler import read_users
 from mlnb.serving.runtime.request_bodies import BadRequest, Body
 from mlnb.serving.runtime.response_bodies import encode_recommendations
 from mlnb.serving.runtime.structured_logs import log_event
@@ -48,7 +48,7 @@ class RecommendationEndpoint:
             handler = model.predictor.recommendations
             if handler is None:
                 return refuse(404, "a model of no interaction log", f"POST {ROUTE}", model.version)
-            recommended = handler.respond(read_rows(body))
+            recommended = handler.respond(read_users(body))
             return Reply(200, encode_recommendations(recommended), model.version)
         except BadRequest as error:
             return reply_to(error, model.version)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mlnb.codec import Json, JsonObject
+from mlnb.codec import Json, JsonObject, replace
 from mlnb.errors import SettingsError
 from mlnb.methods.contracts.responses import Golden, RowProblem
 from mlnb.methods.decisions.decision_rules import decide
@@ -19,9 +19,10 @@ from mlnb.methods.recommendation.recommenders import (
     to_response,
 )
 from mlnb.methods.tables.pseudonyms import Protection
+from mlnb.serving.runtime.json_rows import EXPECTED_ROWS, read_rows
 from mlnb.serving.runtime.model_parts import Row, read_record
 from mlnb.serving.runtime.parity import Difference, find_difference
-from mlnb.serving.runtime.request_bodies import SHOWN, BadRequest, BadRows, too_large
+from mlnb.serving.runtime.request_bodies import SHOWN, BadRequest, BadRows, Body, too_large
 from mlnb.serving.runtime.row_protection import NO_KEY
 from mlnb.serving.runtime.scored_handlers import AnomalyHandler
 from mlnb.settings import ProcessSettings
@@ -29,6 +30,19 @@ from mlnb.settings import ProcessSettings
 FOLDER = "recommender"  # of a bundle's folder `model`
 GOLDEN = "recommended.json"  # users and the notebook's recommendations for them
 MOST_REQUESTS = 100  # users in one request
+EXPECTED_USERS = 'a JSON list of users, such as [{"user": "u7", "k": 10}]'
+
+
+def read_users(body: Body) -> list[JsonObject]:
+    """Return the users of a body. Raises `BadRequest` as `read_rows`, with the form of these requests."""
+    try:
+        return read_rows(body)
+    except BadRequest as error:
+        problems = [
+            replace(problem, expected=EXPECTED_USERS) if problem.expected == EXPECTED_ROWS else problem
+            for problem in error.problems
+        ]
+        raise BadRequest(str(error).replace(EXPECTED_ROWS, EXPECTED_USERS), problems, error.status) from None
 
 
 class RecommendationHandler:

@@ -7,6 +7,7 @@ from mlnb.methods.recommendation.recommenders import DEFAULT_ITEMS, MOST_ITEMS, 
 from mlnb.serving.runtime.recommendation_handler import MOST_REQUESTS
 from mlnb.serving.runtime.response_schemas import PARAMETERS, add_refusals
 
+EXAMPLE: dict[str, Json] = {"user": "unknown user", "k": 3}  # a request that names no person
 TEXT: JsonObject = {"anyOf": [{"type": "string"}, {"type": "number"}]}
 
 
@@ -23,8 +24,7 @@ def describe_requests(metadata: RecommenderMetadata) -> JsonObject:
         },
     }
     user: JsonObject = {"type": "object", "properties": fields, "required": ["user"], "additionalProperties": False}
-    example: Json = [{"user": "unknown user", "k": 3}]
-    return {"type": "array", "title": "Users", "maxItems": MOST_REQUESTS, "items": user, "example": example}
+    return {"type": "array", "title": "Users", "maxItems": MOST_REQUESTS, "items": user, "example": [EXAMPLE]}
 
 
 def describe_recommendations() -> JsonObject:

@@ -68,6 +68,10 @@ def card(**changes: Any) -> str:
     return texts["card"]
 
 
+def test_a_decision_without_parts_has_no_section() -> None:
+    assert "## Decision" not in card(metrics=replace(METRICS, calibration_error=None))
+
+
 def test_templates_contain_no_number() -> None:
     for template in (MACROS, *TEMPLATES.values()):
         assert template_numbers(template) == []
@@ -137,6 +141,7 @@ def test_the_parts_of_a_rich_run() -> None:
         "sex: difference in equalized\\_odds 0.02 [0, 0.05]; limit 0.1.",
         "| f | 2,500 | 0.1 |",
         "Prediction intervals contain 0.89 [0.8, 0.95] of the true values, as required (90%)",
+        "## Decision\n",
         "| interval | constant, 90% | held-out residuals |",
         "| true / predicted | no | yes |",
         "| yes | 5 | 0 |",

@@ -2,11 +2,16 @@
 
 import gzip
 import io
+import socket
+import threading
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pandas as pd
 import pytest
 from s3_server import serve_buckets
 
+from mlnb.engine.transient_errors import is_transient
 from mlnb.methods.tables import remote_files
 from mlnb.methods.tables.data_sources import read_table
 
@@ -63,3 +68,48 @@ def test_a_server_that_never_answers_is_given_up(shop, monkeypatch):
     with pytest.raises(ConnectionError, match=r"s3://shop does not answer .* check the network"):
         read_table("s3://shop/x.csv")
     assert len(shop.requests) < 10
+
+
+@pytest.fixture
+def web():
+    pytest.importorskip("aiohttp")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            status = int(self.path.strip("/")[:3])
+            body = b"a,b\n1,2\n" if status == 200 else b""
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(body)
+
+        do_HEAD = do_GET
+
+        def log_message(self, *values):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_the_status_of_a_web_server_decides_what_to_do_and_whether_to_repeat(web):
+    assert read_table(f"{web}/200.csv?token=x")[0].to_dict("list") == {"a": ["1"], "b": ["2"]}
+    for status, kind, message, repeated in [
+        (401, PermissionError, "401 Unauthorized; the server refuses access: state credentials", False),
+        (403, PermissionError, "403 Forbidden; the server refuses access: state credentials", False),
+        (404, FileNotFoundError, "404 Not Found; the server has no such file: check the address", False),
+        (429, ConnectionError, "429 Too Many Requests; the server is busy: try again later", True),
+        (500, ConnectionError, "500 Internal Server Error; the server has failed: try again later", True),
+        (503, ConnectionError, "503 Service Unavailable; the server has failed: try again later", True),
+    ]:
+        for name in (f"{status}.csv", f"{status}/", f"{status}/*.csv"):
+            with pytest.raises(kind, match=message) as caught:
+                read_table(f"{web}/{name}")
+            assert is_transient(caught.value) == repeated and str(caught.value).startswith(web)
+    with closing(socket.create_server(("127.0.0.1", 0))) as unused:
+        port = unused.getsockname()[1]
+    with pytest.raises(ConnectionError, match=rf"http://127.0.0.1:{port} does not answer .*address of the server"):
+        read_table(f"http://127.0.0.1:{port}/x.csv")

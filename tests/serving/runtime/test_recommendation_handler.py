@@ -67,6 +67,11 @@ def test_users_get_items_that_they_do_not_have(endpoint):
     assert len(others) == 3 and first not in [one["item"] for one in others]
 
 
+def test_the_example_of_the_bundle_recommends_first(bundle, endpoint):
+    requests = bundle.example_requests()
+    assert next(iter(requests)) == "/recommend" and recommend(endpoint, requests["/recommend"].rows)[0] == 200
+
+
 def test_an_unknown_user_gets_popular_items_and_is_marked(endpoint):
     status, (response,) = recommend(endpoint, [{"user": "nobody"}])
     newest = make_log()["product"].tail(round(len(make_log()) * 0.25))
@@ -79,10 +84,13 @@ def test_an_unknown_user_gets_popular_items_and_is_marked(endpoint):
 @pytest.mark.parametrize(
     ("requests", "status", "message"),
     [
-        ([{"user": "a", "k": 0}], 422, "row 0, column 'k': found 0"),
+        ([{"user": "a", "k": 0}], 422, "row 0, column 'k': found the number 0"),
+        ([{"user": "a", "k": "2"}], 422, "column 'k': found the text \"2\", expected a whole number"),
+        ([{"user": True}], 422, "column 'user': found the boolean true, expected the name of a user"),
+        ({"users": ["a"]}, 400, 'found an object, expected a JSON list of users, such as [{"user": "u7", "k": 10}]'),
         ([{"user": "a"}, {}], 422, "row 1, column 'user': found nothing"),
         ([{"user": "a", "until": 3}], 422, "column 'until'"),
-        ([{"user": {"id": 3}}], 422, "column 'user': found dict"),
+        ([{"user": {"id": 3}}], 422, "column 'user': found an object"),
         ([{"user": "a", "exclude": [None]}], 422, "column 'exclude'"),
         ([{"user": "a"}] * (MOST_REQUESTS + 1), 413, "at most 100"),
         ({"user": "a"}, 400, "expected a JSON list"),
