@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mlnb.api.several_models import ModelOutcome
 from mlnb.cli.all_models import FILTERS, add_filters, for_each_model, selected_models, selects_several
+from mlnb.cli.output_location import check_output
 from mlnb.codec import to_json
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run
@@ -72,6 +73,7 @@ def main(args: argparse.Namespace) -> int:
         raise UsageError("--key is for `mlnb export --to signed`, which needs it: a private key on an elliptic curve.")
     if (args.uri or args.experiment) and args.to != MLFLOW:
         raise UsageError("--uri and --experiment are for `mlnb export --to mlflow`.")
+    _check_location(project, args, several)
     if not several:
         export_run(project, find_packaged_run(project, run_reference(project, args.run)), args, args.out)
         return 0
@@ -84,6 +86,13 @@ def main(args: argparse.Namespace) -> int:
         return ModelOutcome("exported", note=export_run(project, find_packaged_run(project, version.run), args, out))
 
     return for_each_model(project, selected_models(registry, args), export_version, args.json)
+
+
+def _check_location(project: Project, args: argparse.Namespace, several: bool) -> None:
+    """Check that the output can be written. Raises `UsageError` when it cannot."""
+    if args.to != MLFLOW:
+        default = project.root / "dist" / (SIGNED if args.to == SIGNED else "edge")
+        check_output(args.out or default, is_folder=several or args.out is None or args.to != "onnx")
 
 
 def export_run(project: Project, run: Run, args: argparse.Namespace, out: Path | None) -> str:
