@@ -130,8 +130,8 @@ def run(
             each=each, with_global=with_global, least_rows=least_rows, most=most, workers=number, report=report
         )
         return _run_segments(project, request, options, progress)
-    if with_global or least_rows is not None:
-        raise UsageError("with_global and least_rows are for several models; expected each, too.")
+    if with_global or least_rows is not None or most != MOST:
+        raise UsageError("with_global, least_rows and most are for several models; expected each, too.")
     request, _ = with_last_data(project, request)
     (plan,) = plan_request(project, request)
     finished = match_plan(project, request, plan)

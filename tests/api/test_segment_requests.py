@@ -1,6 +1,7 @@
 """Requests of segments: what runs once, what each run is to do, and the names of models."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import segmented
@@ -71,3 +72,21 @@ def test_a_notebook_without_the_parameters_is_named(project: Project) -> None:
     path.write_text(path.read_text().replace('each: str = \\"\\"', 'other: str = \\"\\"'))
     with pytest.raises(UsageError, match="mlnb upgrade"):
         SharedStages.of(project, RunRequest())
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        {"pairs": [("split.each", "id")]},
+        {"pairs": [("segment", "x")]},
+        {"values": {"split.segment": "x"}},
+        {"profile": "one"},
+    ],
+)
+def test_a_value_that_selects_the_rows_of_one_segment_contradicts_each(
+    project: Project, stated: dict[str, Any]
+) -> None:
+    path = project.root / "settings.ini"
+    path.write_text(path.read_text() + "\n[profile one]\nsplit.segment = x\n")
+    with pytest.raises(UsageError, match=r"split\.(each|segment) \(.*\) selects the rows of one segment"):
+        SharedStages.of(Project.find(project.root), RunRequest(**stated))
