@@ -44,7 +44,7 @@ class BackgroundTracker:
         self.warn = warn
         self.timeout = timeout
         self.delay = delay
-        self._queues: dict[str, queue.SimpleQueue[Event]] = {}
+        self._queues: dict[str, queue.SimpleQueue[Event | None]] = {}  # of runs that have not finished
         self._threads: dict[str, threading.Thread] = {}
 
     def __call__(self, event: Event) -> None:
@@ -62,26 +62,34 @@ class BackgroundTracker:
             del self._queues[run]
 
     def close(self) -> None:
-        """Wait until all events are recorded, at most `timeout` seconds."""
+        """Wait until all events are recorded, at most `timeout` seconds; of a run that did not finish none follow."""
+        for events in self._queues.values():
+            events.put(None)
+        self._queues.clear()
         deadline = time.monotonic() + self.timeout
         for thread in self._threads.values():
             thread.join(max(0.0, deadline - time.monotonic()))
         if any(thread.is_alive() for thread in self._threads.values()):
-            self.warn(f"Tracking did not finish within {self.timeout:.0f} s and was stopped; run.json is complete.")
+            self.warn(
+                f"Tracking did not finish within {self.timeout:.0f} s and was stopped; `mlnb runs` lists the run."
+            )
         self._threads.clear()
 
-    def _track(self, events: "queue.SimpleQueue[Event]") -> None:
+    def _track(self, events: "queue.SimpleQueue[Event | None]") -> None:
         start = time.monotonic() + self.delay
         early: list[Event] = []
         with contextlib.suppress(queue.Empty):
             while not early or not isinstance(early[-1], RunFinished):
-                early.append(events.get(timeout=max(0.0, start - time.monotonic())))
+                event = events.get(timeout=max(0.0, start - time.monotonic()))
+                if event is None:
+                    return
+                early.append(event)
         try:
             with contextlib.closing(self.create()) as tracker:
-                event: Event | None = None
-                while not isinstance(event, RunFinished):
-                    event = early.pop(0) if early else events.get()
+                while event := early.pop(0) if early else events.get():
                     tracker(event)
+                    if isinstance(event, RunFinished):
+                        break
         except Exception as error:  # noqa: BLE001 -- the run continues whatever a tracker does
             self.warn(
                 f"Tracking stopped: {type(error).__name__}: {error}. "

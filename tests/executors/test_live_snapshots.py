@@ -1,4 +1,4 @@
-"""Snapshots are those of one project. Warm parents that run nothing are ended; those that run a notebook for another process stay."""
+"""Snapshots are those of one project; warm parents that run nothing are ended, those that run a notebook stay."""
 
 from pathlib import Path
 from types import SimpleNamespace

@@ -107,6 +107,19 @@ def test_sending_events_does_not_block_and_the_end_is_bounded(run):
     assert "did not finish within" in warnings[0]
 
 
+def test_the_tracker_of_a_run_that_did_not_finish_is_closed_at_once(run):
+    notes, warnings = Notes(), []
+    for delay in (0.0, 3600.0):
+        listener = BackgroundTracker(lambda: notes, warnings.append, delay=delay)
+        send(listener, run, "run_started", "stage_started")
+        wait_for(lambda delay=delay: delay or len(notes.seen) == 2, 20, "two events")
+        threads = list(listener._threads.values())
+        began = time.perf_counter()
+        listener.close()
+        assert time.perf_counter() - began < 5 and not any(thread.is_alive() for thread in threads)
+    assert notes.closed == 1 and not warnings, "the second one was not created"
+
+
 def test_a_tracker_that_fails_is_closed_and_reported_once(run):
     notes, warnings = Notes(fails="stage_started"), []
     listener = BackgroundTracker(lambda: notes, warnings.append)
