@@ -89,8 +89,12 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _check_location(project: Project, args: argparse.Namespace, several: bool) -> None:
-    """Check that the output can be written. Raises `UsageError` when it cannot."""
-    if args.to != MLFLOW:
+    """Check that the output can be written, or that the tracking store responds. Raises `UsageError` otherwise."""
+    if args.to == MLFLOW:
+        from mlnb.api.mlflow_store import check_store
+
+        check_store(_tracking_uri(args))
+    else:
         default = project.root / "dist" / (SIGNED if args.to == SIGNED else "edge")
         check_output(args.out or default, is_folder=several or args.out is None or args.to != "onnx")
 
@@ -131,14 +135,19 @@ def export_run(project: Project, run: Run, args: argparse.Namespace, out: Path |
     return str(out)
 
 
+def _tracking_uri(args: argparse.Namespace) -> str:
+    """Return the URI of the tracking store. Raises `UsageError` when none is stated, or an output is."""
+    uri: str = args.uri or os.environ.get("MLFLOW_TRACKING_URI", "")
+    if not uri or args.out is not None:
+        raise UsageError("--to mlflow needs --uri, such as sqlite:///mlflow.db, or MLFLOW_TRACKING_URI; and no --out.")
+    return uri
+
+
 def _log_to_mlflow(run: Run, args: argparse.Namespace) -> str:
     """Log the run and its model to a tracking store; return the URI of the model."""
     from mlnb.api.mlflow_export import export_to_mlflow
 
-    uri = args.uri or os.environ.get("MLFLOW_TRACKING_URI", "")
-    if not uri or args.out is not None:
-        raise UsageError("--to mlflow needs --uri, such as sqlite:///mlflow.db, or MLFLOW_TRACKING_URI; and no --out.")
-    logged = export_to_mlflow(run, uri, args.experiment)
+    logged = export_to_mlflow(run, _tracking_uri(args), args.experiment)
     if args.json:
         print(json.dumps(to_json(logged)))
         return logged.model

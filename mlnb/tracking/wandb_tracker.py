@@ -108,8 +108,8 @@ class WandbTracker:
         defaults = {"root_dir": str(self.folder.parent), **DEFAULTS}
         values = {name: value for name, value in defaults.items() if name not in chosen}
         settings = wandb.Settings(**values, mode=self.mode, reinit="create_new")  # type: ignore[arg-type]
-        names = {"project": self.project, "id": run, "name": title or run, "group": self.group}
-        created = wandb.init(settings=settings, **names, **more)
+        more |= {"project": self.project, "id": run, "name": title or run, "group": self.group}
+        created = wandb.init(settings=settings, **more)
         for handler in logging.getLogger("wandb").handlers:  # a full disk prints a traceback for each line of its log
             handler.handleError = lambda record: None  # type: ignore[method-assign]
         return created
