@@ -87,6 +87,15 @@ def run_each(
         report=not args.no_report,
         command=("mlnb", *sys.argv[1:], *words),
     )
+    try:
+        return _train_each(project, request, args, options)
+    except KeyboardInterrupt:  # between two runs: one that is interrupted has a result
+        print(f"mlnb run: interrupted.\n\n  continue  {as_found(shlex.join(options.command))}", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _train_each(project: Project, request: RunRequest, args: argparse.Namespace, options: SegmentOptions) -> int:
+    """Train the models of the segments and, if requested, of all rows; print the results, return the exit code."""
     segments, shared = find_segments(project, request, options, progress_listener(args.json))
     if not segments and shared is not None:
         return _explain_failure(shared, options)

@@ -276,7 +276,11 @@ class Pipeline:
         self._prefetcher.drop()
         for name in self._held:  # a producer did not start again
             self.run.update_stage(name, state=StageState.WAITING)
-        state = RunState.INTERRUPTED if self.cancelled.is_set() else RunState.FAILED if failed else RunState.FINISHED
+        stages = {
+            stage.state for stage in self.run.stages.values()
+        }  # Ctrl-C may end one before this process handles it
+        interrupted = self.cancelled.is_set() or StageState.INTERRUPTED in stages
+        state = RunState.INTERRUPTED if interrupted else RunState.FAILED if failed else RunState.FINISHED
         self.run.update(state=state, finished=runs.now(), seconds=round(time.monotonic() - self._start, 3))
         self.run.save()
         runs.set_latest(self.run)
