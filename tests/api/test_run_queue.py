@@ -15,8 +15,10 @@ from mlnb.api.run_request import GridPlan, RunRequest, plan_request
 from mlnb.api.segment_requests import SharedStages, segment_request
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run, list_runs
+from mlnb.engine.stage_jobs import Outcome, OutcomeState
 from mlnb.executors import local
 
+QUICK = QueueOptions(command=("mlnb", "run"), workers=2, report=False)
 NAMES = ("Köln/Ost", "New York", "new york", "same", "tiny")
 
 
@@ -96,4 +98,10 @@ def test_runs_know_that_they_are_interrupted_before_their_stages_end(
     assert {run.state for run in planned.ended} == {"interrupted"}
 
 
-QUICK = QueueOptions(command=("mlnb", "run"), workers=2, report=False)
+def test_a_stage_that_ctrl_c_ended_first_makes_its_run_interrupted(
+    planned: Planned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(InProcess, "execute", lambda *_, **__: Outcome(state=OutcomeState.INTERRUPTED))
+    queue = RunQueue(planned.project, [], lambda run, _: planned.ended.append(run), QUICK)
+    queue.execute(iter(planned))
+    assert {run.state for run in planned.ended} == {"interrupted"}
