@@ -13,9 +13,10 @@ from mlnb.errors import PasswordWarning, SettingsError
 
 MASK = "********"
 VARIABLE = "URL_PASSWORD_"  # followed by a number
+KEYS = "password|passwd|pwd|secret|token|access_token|api_?key|sig(?:nature)?|x-amz-signature"  # of a URL's query
 _LITERAL = re.compile(
     r"(?P<before>\b[a-z][a-z0-9+.-]*://[^\s/@:?#'\"]*:"  # the user of a URL
-    r"|[?&](?:password|passwd|pwd|secret|token|access_token|api_?key|sig(?:nature)?|x-amz-signature)=)"
+    rf"|[?&](?:{KEYS})=)"
     r"(?P<password>(?!\$\{|\*\*\*)(?:(?<=:)[^\s/]+(?=@)|(?<==)[^\s&#'\"]+))",
     re.IGNORECASE,
 )

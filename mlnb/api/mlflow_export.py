@@ -3,10 +3,9 @@
 import importlib
 import os
 import re
-import sqlite3
 import warnings
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 import mlnb
+from mlnb.api.mlflow_store import EXPECTED, check_store
 from mlnb.api.packaged_model import PackagedModel
 from mlnb.codec import Record
 from mlnb.engine.runs import Run
@@ -27,7 +27,6 @@ from mlnb.url_passwords import mask_passwords
 LOADER = "mlnb.api.mlflow_model"
 TAG = "mlnb.run"  # by which a run is logged once in an experiment
 BATCH = 100  # parameters or metrics of a request, the limit of MLflow
-LOCK_SECONDS = 10.0  # that another process may hold the lock of a SQLite file
 LONGEST = 6000  # characters of a parameter
 REFUSED = re.compile(r"[^\w\-. /]")  # characters that names of MLflow cannot have
 PINNED = re.compile(r"[A-Za-z0-9][\w.\[\]-]*==[\w.+!]+")  # a line of requirements.txt
@@ -67,8 +66,8 @@ def export_to_mlflow(run: Run, uri: str, experiment: str = "") -> MlflowExport:
         UsageError: The experiment has the run already, or the store cannot be used.
         ServingError: The model does not return the notebook's predictions.
     """
+    check_store(uri)
     mlflow = _library()
-    _check_database(uri)
     experiment = experiment or run.project.name
     with _tracking(mlflow, uri):
         try:
@@ -78,8 +77,7 @@ def export_to_mlflow(run: Run, uri: str, experiment: str = "") -> MlflowExport:
             which = f"tags.`{TAG}` = '{run.id}' and attributes.status != 'FAILED'"
             logged = client.search_runs([number], which, max_results=1)
         except mlflow.exceptions.MlflowException as error:
-            expected = "expected --uri as sqlite:///mlflow.db or http://127.0.0.1:5000"
-            raise UsageError(f"The tracking store cannot be used: {error}; {expected}.") from error
+            raise UsageError(f"The tracking store cannot be used: {error}; expected {EXPECTED}.") from error
         if logged:
             raise UsageError(
                 f"Experiment {experiment!r} has run {run.id} already, as {logged[0].info.run_id}; delete that run, or "
@@ -97,22 +95,6 @@ def export_to_mlflow(run: Run, uri: str, experiment: str = "") -> MlflowExport:
     return MlflowExport(
         run=run.id, uri=mask_passwords(uri), experiment=experiment, mlflow_run=name, model=model, rows=rows
     )
-
-
-def _check_database(uri: str) -> None:
-    """Raise `UsageError` for a SQLite file that cannot be written: MLflow would try for minutes."""
-    kind, separator, path = uri.partition(":///")
-    path = path.partition("?")[0]
-    if kind.partition("+")[0] != "sqlite" or not separator or path in ("", ":memory:"):
-        return
-    try:
-        with closing(sqlite3.connect(path, timeout=LOCK_SECONDS)) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-    except sqlite3.Error as error:
-        raise UsageError(
-            f"The tracking store cannot be used: {path}: {error}; expected --uri sqlite:///FILE in a folder that "
-            "exists, and that you may write."
-        ) from error
 
 
 def _library() -> Any:

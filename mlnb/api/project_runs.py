@@ -129,9 +129,10 @@ def run(
             each=each, with_global=with_global, least_rows=least_rows, most=most, workers=number, report=report
         )
         return _run_segments(project, request, options, progress)
-    if with_global or least_rows is not None:
+    if with_global or least_rows is not None or most != MOST:
         _check_whole("least_rows", least_rows)
-        raise UsageError("with_global and least_rows are for several models; expected each, too.")
+        _check_whole("most", most)
+        raise UsageError("with_global, least_rows and most are for several models; expected each, too.")
     request, _ = with_last_data(project, request)
     return run_request(project, request, number, report, progress)
 

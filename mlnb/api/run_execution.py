@@ -4,7 +4,7 @@ import contextlib
 import os
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -59,8 +59,7 @@ def run_plans(
     pipelines: list[Pipeline] = []
     writing = threading.Event()
     with contextlib.ExitStack() as stack:
-        for listener in listeners:
-            stack.callback(getattr(listener, "close", lambda: None))
+        stack.enter_context(closing_listeners(listeners, lambda: any(one.cancelled.is_set() for one in pipelines)))
         stack.enter_context(use_project(project))
         executor = open_executor(project, workers)
         with contextlib.closing(executor), contextlib.closing(preparation):
@@ -75,6 +74,36 @@ def run_plans(
             if any(pipeline.cancelled.is_set() for pipeline in pipelines):
                 stack.enter_context(on_next_interrupt(partial(_skip_report, writing)))
         return [conclude(pipeline.run, record_run(pipeline, report, writing)) for pipeline in pipelines]
+
+
+@contextlib.contextmanager
+def closing_listeners(listeners: "Sequence[Listener]", interrupted: Callable[[], bool]) -> Iterator[None]:
+    """Close listeners at the end of the block; Ctrl-C while a tracker works leaves out the rest of it.
+
+    Args:
+        listeners: Those with a method `close` are closed; `abandon` lets it return early.
+        interrupted: Returns whether the runs were interrupted before.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C while they were closed, after runs that were not interrupted.
+    """
+    from mlnb.engine.interrupts import on_next_interrupt
+
+    pressed = threading.Event()
+
+    def abandon() -> None:
+        pressed.set()
+        for listener in listeners:
+            getattr(listener, "abandon", lambda: None)()
+
+    try:
+        yield
+    finally:
+        with on_next_interrupt(abandon), contextlib.ExitStack() as stack:
+            for listener in listeners:
+                stack.callback(getattr(listener, "close", lambda: None))
+    if pressed.is_set() and not interrupted():
+        raise KeyboardInterrupt
 
 
 def start_listeners(project: Project, progress: "Listener | None") -> "list[Listener]":
@@ -108,9 +137,9 @@ def _execute(pipelines: "Sequence[Pipeline]") -> None:
             thread.join()
     except KeyboardInterrupt:
         with on_next_interrupt(pipelines[0].executor.interrupt):
-            pipelines[0].interrupt()  # the executor is the same
             for pipeline in pipelines[1:]:
                 pipeline.cancelled.set()
+            pipelines[0].interrupt()  # the executor is the same
             for thread in threads:
                 thread.join()
 

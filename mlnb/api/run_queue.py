@@ -6,7 +6,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlnb.api.run_execution import record_run
+from mlnb.api.run_execution import closing_listeners, record_run
 from mlnb.api.run_executors import open_executor
 from mlnb.api.run_request import GridPlan, RunRequest, run_options
 from mlnb.engine.events import EventDispatcher, Listener
@@ -59,6 +59,7 @@ class RunQueue:
         self._group = options.group
         self._running: dict[Future[Run], Pipeline] = {}
         self._ended: list[Pipeline] = []  # and not concluded
+        self._interrupted = False
 
     def execute(self, plans: Iterator[tuple[RunRequest, GridPlan]]) -> bool:
         """Execute the plans in their order; return whether all have ended, False after Ctrl-C.
@@ -67,8 +68,7 @@ class RunQueue:
             plans: Requests with their plans; each is computed when a run has ended before it.
         """
         with contextlib.ExitStack() as stack:
-            for listener in self._listeners:
-                stack.callback(getattr(listener, "close", lambda: None))
+            stack.enter_context(closing_listeners(self._listeners, lambda: self._interrupted))
             stack.enter_context(use_project(self.project))
             executor = stack.enter_context(contextlib.closing(open_executor(self.project, self.options.workers)))
             pool = stack.enter_context(ThreadPoolExecutor(self.options.workers, thread_name_prefix="run"))
@@ -79,10 +79,11 @@ class RunQueue:
                     self._fill(plans, executor, pool)
                     self._conclude(self.options.report)
             except KeyboardInterrupt:
+                self._interrupted = True
                 with on_next_interrupt(executor.interrupt):
-                    executor.interrupt()
                     for pipeline in self._running.values():
                         pipeline.cancelled.set()
+                    executor.interrupt()  # afterwards: a run whose stage ends by it must know why
                     wait(self._running)
                     self._ended += self._running.values()
                     self._conclude(report=False)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from mlnb.api.run_request import RunRequest, pipeline_inputs, pipeline_name
 from mlnb.engine.formats import load_object
 from mlnb.engine.graph import Graph, build_graph
-from mlnb.engine.notebook import read_notebooks
+from mlnb.engine.notebook import StageNotebook, read_notebooks
+from mlnb.engine.parameter_values import DEFAULT, RequestedValues, resolve_values
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import Outputs
 from mlnb.engine.store import Store
@@ -57,9 +58,10 @@ class SharedStages:
 
         Raises:
             UsageError: No stage selects the rows of a segment, the request ends before that stage, or the stages
-                before it do not make what the segments are read from.
+                before it do not make what the segments are read from, or a value selects rows already.
         """
-        graph = _graph(project, request)
+        notebooks = read_notebooks(project.notebooks, project.source_cache)
+        graph = _graph(project, request, notebooks)
         selecting = next(
             (name for name, stage in graph.stages.items() if stage.parameter(COLUMN) and stage.parameter(VALUE)), None
         )
@@ -74,6 +76,15 @@ class SharedStages:
                 f"No stage of the pipeline has the parameters {COLUMN!r} and {VALUE!r}, which select the rows of a "
                 "segment; expected them in the stage split. `mlnb upgrade` merges the newer notebook."
             )
+        profile = project.profile(request.profile)
+        requested = RequestedValues(request.profile, profile, request.files, list(request.pairs), (), request.values)
+        stated = resolve_values(notebooks, list(graph.stages), requested)[selecting]
+        for name in (COLUMN, VALUE):
+            if stated[name].origin != DEFAULT:
+                raise UsageError(
+                    f"{selecting}.{name} ({stated[name].origin}) selects the rows of one segment, and --each those of "
+                    "every segment; leave out one of them."
+                )
         own = graph.descendants(selecting) | {selecting}
         if request.upto is not None and graph.check_name(request.upto) not in own:
             raise UsageError(
@@ -150,7 +161,7 @@ def file_segments(project: Project, request: RunRequest, pattern: str) -> list[S
     paths = sorted(path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path))
     if not paths:
         raise UsageError(f"--each {pattern}: no file matches; expected files such as 'data/*.csv', or a column.")
-    graph, result = _graph(project, request), []
+    graph, result = _graph(project, request, read_notebooks(project.notebooks, project.source_cache)), []
     names: dict[str, str] = {}
     for path in paths:
         name = Path(path).name.partition(".")[0] or Path(path).name
@@ -214,7 +225,6 @@ def _sizes(store: Store, outputs: Outputs, column: str) -> "list[SegmentSize]":
     return segment_sizes(few, column, problem)
 
 
-def _graph(project: Project, request: RunRequest) -> Graph:
-    notebooks = read_notebooks(project.notebooks, project.source_cache)
+def _graph(project: Project, request: RunRequest, notebooks: Mapping[str, StageNotebook]) -> Graph:
     names = project.pipeline(request.pipeline)
     return build_graph(notebooks, names, pipeline_inputs(project, notebooks, names, request))

@@ -4,7 +4,6 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from mlnb.api.several_models import ModelFilter, ModelOutcome, act_on, select_models
 from mlnb.cli.arguments import not_empty
@@ -50,13 +49,6 @@ def selects_several(args: argparse.Namespace, version: str = "") -> bool:
     if several and version:
         raise UsageError(f"{version!r} names one version, and --all, --name or --segment select several; state one.")
     return several
-
-
-def output_folder(out: Path | None) -> Path | None:
-    """Return the folder that option `--out` names for the files of several models. Raises `UsageError` for a file."""
-    if out is not None and out.is_file():
-        raise UsageError(f"--out {out} is a file; expected a folder, as several models are selected.")
-    return out
 
 
 def read_filter(args: argparse.Namespace) -> ModelFilter:

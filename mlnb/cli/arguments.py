@@ -53,6 +53,19 @@ def not_empty(text: str) -> str:
     return text
 
 
+class Once(argparse.Action):
+    """Stores the value of an option; refuses a second one that differs, which would replace it silently."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object, option: str | None = None
+    ) -> None:
+        """Store a value. Raises `ArgumentError` for a second one that differs."""
+        before = getattr(namespace, self.dest)
+        if before not in (None, values):
+            raise argparse.ArgumentError(self, f"found {before!r} and {values!r}, expected one value")
+        setattr(namespace, self.dest, values)
+
+
 def add_options(p: argparse.ArgumentParser) -> None:
     """Add the options that select pipeline, stages and parameters."""
     p.add_argument("pipeline", nargs="?", help="pipeline of settings.ini (default: the setting `pipeline`)")

@@ -11,7 +11,8 @@ from pathlib import Path
 import yaml
 
 from mlnb.api.several_models import ModelOutcome
-from mlnb.cli.all_models import FILTERS, add_filters, for_each_model, output_folder, selected_models, selects_several
+from mlnb.cli.all_models import FILTERS, add_filters, for_each_model, selected_models, selects_several
+from mlnb.cli.output_location import check_output
 from mlnb.cli.selected_bento import add_options, build_selected
 from mlnb.engine.files import write_whole
 from mlnb.engine.project import Project
@@ -109,6 +110,8 @@ def main(args: argparse.Namespace) -> int:
 def to_kubernetes(args: argparse.Namespace) -> int:
     """Write the make_manifests, one per file, and print how to apply them; return 0."""
     project = Project.find()
+    out = args.out or project.root / "dist" / "kubernetes"
+    check_output(out, is_folder=True)
     selected = build_selected(project, args)
     bundle, built = selected.source, selected.built
     name = args.objects or bundle.name.replace(".", "-")
@@ -143,7 +146,6 @@ def to_kubernetes(args: argparse.Namespace) -> int:
         name, image, built.model_tag, memory, args.namespace, args.replicas, args.max_replicas,
         log_to=log_to, masked=masked, egress=tuple(args.egress), pseudonyms=bool(bundle.pseudonymized),
     )  # fmt: skip
-    out = args.out or project.root / "dist" / "kubernetes"
     for file, document in make_manifests(deployed).items():
         write_whole(out / f"{file}.yaml", yaml.safe_dump(document, sort_keys=False).encode())
     source = "measured here" if args.memory is None else "from --memory"
@@ -161,15 +163,16 @@ def to_kubernetes(args: argparse.Namespace) -> int:
 def to_lambda(args: argparse.Namespace) -> int:
     """Write the package of a model, or one of each of several; return the exit code."""
     project = Project.find()
-    if not selects_several(args, args.run):
+    several = selects_several(args, args.run)
+    check_output(args.out or project.root / "dist" / "lambda", is_folder=several or args.out is None)
+    if not several:
         _package_run(project, find_packaged_run(project, run_reference(project, args.run or LATEST)), args.out)
         return 0
-    folder = output_folder(args.out)
     registry = Registry(project)
     registry.sync()
 
     def package_version(version: ModelVersion) -> ModelOutcome:
-        out = None if folder is None else folder / f"{version.model}.zip"
+        out = None if args.out is None else args.out / f"{version.model}.zip"
         return ModelOutcome("packaged", note=_package_run(project, find_packaged_run(project, version.run), out))
 
     return for_each_model(project, selected_models(registry, args), package_version)

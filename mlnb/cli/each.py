@@ -19,13 +19,14 @@ from mlnb.api.segment_training import (
     find_segments,
     train_global,
 )
-from mlnb.cli.arguments import at_least_one, not_empty
+from mlnb.cli.arguments import Once, at_least_one, not_empty
 from mlnb.cli.found_program import as_found
 from mlnb.cli.run_summary import failure_summary
 from mlnb.cli.segment_table import comparison_table, segment_table
 from mlnb.codec import to_json
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run
+from mlnb.errors import UsageError
 from mlnb.tracking.run_results import INTERRUPTED, exit_code
 from mlnb.tracking.segment_results import SegmentResult, SegmentState
 
@@ -34,6 +35,7 @@ def add_options(p: argparse.ArgumentParser) -> None:
     """Add the options of one model for each segment."""
     p.add_argument(
         "--each",
+        action=Once,
         type=not_empty,
         metavar="COLUMN",
         help="train one model for each value of a column, or for each file of a pattern",
@@ -47,10 +49,18 @@ def add_options(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--most",
         type=at_least_one,
-        default=MOST,
         metavar="N",
-        help="with --each: most models to train (default: %(default)s)",
+        help=f"with --each: most models to train (default: {MOST})",
     )
+
+
+def check_options(args: argparse.Namespace) -> None:
+    """Raise `UsageError` for an option of several models without --each, which would do nothing."""
+    for option, value in (
+        ("--with-global", args.with_global or None), ("--least-rows", args.least_rows), ("--most", args.most)
+    ):  # fmt: skip
+        if args.each is None and value is not None:
+            raise UsageError(f"{option} is for several models; expected --each, too.")
 
 
 def run_each(
@@ -72,11 +82,20 @@ def run_each(
         each=args.each,
         with_global=args.with_global,
         least_rows=args.least_rows,
-        most=args.most,
+        most=args.most or MOST,
         workers=workers,
         report=not args.no_report,
         command=("mlnb", *sys.argv[1:], *words),
     )
+    try:
+        return _train_each(project, request, args, options)
+    except KeyboardInterrupt:  # between two runs: one that is interrupted has a result
+        print(f"mlnb run: interrupted.\n\n  continue  {as_found(shlex.join(options.command))}", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _train_each(project: Project, request: RunRequest, args: argparse.Namespace, options: SegmentOptions) -> int:
+    """Train the models of the segments and, if requested, of all rows; print the results, return the exit code."""
     segments, shared = find_segments(project, request, options, progress_listener(args.json))
     if not segments and shared is not None:
         return _explain_failure(shared, options)

@@ -8,7 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mlnb.api.several_models import ModelOutcome
-from mlnb.cli.all_models import FILTERS, add_filters, for_each_model, output_folder, selected_models, selects_several
+from mlnb.cli.all_models import FILTERS, add_filters, for_each_model, selected_models, selects_several
+from mlnb.cli.output_location import check_output
 from mlnb.codec import to_json
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run
@@ -72,26 +73,30 @@ def main(args: argparse.Namespace) -> int:
         raise UsageError("--key is for `mlnb export --to signed`, which needs it: a private key on an elliptic curve.")
     if (args.uri or args.experiment) and args.to != MLFLOW:
         raise UsageError("--uri and --experiment are for `mlnb export --to mlflow`.")
-    if args.to == MLFLOW and (not tracking_uri(args) or args.out is not None):
-        raise UsageError("--to mlflow needs --uri, such as sqlite:///mlflow.db, or MLFLOW_TRACKING_URI; and no --out.")
+    _check_location(project, args, several)
     if not several:
         export_run(project, find_packaged_run(project, run_reference(project, args.run or LATEST)), args, args.out)
         return 0
-    folder = output_folder(args.out)
     registry = Registry(project)
     registry.sync()
 
     def export_version(version: ModelVersion) -> ModelOutcome:
         name = f"{version.model}.onnx" if args.to == "onnx" else version.model
-        out = None if folder is None else folder / name
+        out = None if args.out is None else args.out / name
         return ModelOutcome("exported", note=export_run(project, find_packaged_run(project, version.run), args, out))
 
     return for_each_model(project, selected_models(registry, args), export_version, args.json)
 
 
-def tracking_uri(args: argparse.Namespace) -> str:
-    """Return the tracking store of MLflow; empty where none is stated."""
-    return args.uri or os.environ.get("MLFLOW_TRACKING_URI", "")
+def _check_location(project: Project, args: argparse.Namespace, several: bool) -> None:
+    """Check that the output can be written, or that the tracking store responds. Raises `UsageError` otherwise."""
+    if args.to == MLFLOW:
+        from mlnb.api.mlflow_store import check_store
+
+        check_store(_tracking_uri(args))
+    else:
+        default = project.root / "dist" / (SIGNED if args.to == SIGNED else "edge")
+        check_output(args.out or default, is_folder=several or args.out is None or args.to != "onnx")
 
 
 def export_run(project: Project, run: Run, args: argparse.Namespace, out: Path | None) -> str:
@@ -130,11 +135,19 @@ def export_run(project: Project, run: Run, args: argparse.Namespace, out: Path |
     return str(out)
 
 
+def _tracking_uri(args: argparse.Namespace) -> str:
+    """Return the URI of the tracking store. Raises `UsageError` when none is stated, or an output is."""
+    uri: str = args.uri or os.environ.get("MLFLOW_TRACKING_URI", "")
+    if not uri or args.out is not None:
+        raise UsageError("--to mlflow needs --uri, such as sqlite:///mlflow.db, or MLFLOW_TRACKING_URI; and no --out.")
+    return uri
+
+
 def _log_to_mlflow(run: Run, args: argparse.Namespace) -> str:
     """Log the run and its model to a tracking store; return the URI of the model."""
     from mlnb.api.mlflow_export import export_to_mlflow
 
-    logged = export_to_mlflow(run, tracking_uri(args), args.experiment)
+    logged = export_to_mlflow(run, _tracking_uri(args), args.experiment)
     if args.json:
         print(json.dumps(to_json(logged)))
         return logged.model

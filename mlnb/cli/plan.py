@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mlnb.api.last_run import with_last_data
 from mlnb.api.run_request import RunRequest, pipeline_name, plan_request
-from mlnb.cli.arguments import add_options, at_least_one, not_empty, plan_lines, read_request
+from mlnb.cli.arguments import Once, add_options, at_least_one, not_empty, plan_lines, read_request
 from mlnb.cli.text_tables import table
 from mlnb.codec import to_json
 from mlnb.engine.confined_names import is_plain_name
@@ -31,6 +31,7 @@ def parser(p: argparse.ArgumentParser) -> None:
     p.add_argument("--all-values", action="store_true", help="show every parameter with its value and origin")
     p.add_argument(
         "--each",
+        action=Once,
         type=not_empty,
         metavar="COLUMN",
         help="plan a model for each value of a column, or file of a pattern",

@@ -37,6 +37,7 @@ def parser(p: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run every combination of the grid; return the highest exit code."""
+    each.check_options(args)
     recording = start_recording() if args.each is None else None
     project = Project.find()
     if args.tracker:

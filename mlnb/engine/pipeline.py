@@ -217,16 +217,10 @@ class Pipeline:
 
     def _fail(self, name: str, outcome: Outcome) -> bool:
         """Record that a stage failed or was interrupted; return False."""
-        interrupted = outcome.state == OutcomeState.INTERRUPTED
+        state = StageState.INTERRUPTED if outcome.state == OutcomeState.INTERRUPTED else StageState.FAILED
         outcome = self._retries.counted(name, outcome)
         failure = outcome.as_failure(name, self._notebook(name))
-        self.run.update_stage(
-            name,
-            state=StageState.INTERRUPTED if interrupted else StageState.FAILED,
-            finished=runs.now(),
-            notebook=failure.notebook,
-            error=failure,
-        )
+        self.run.update_stage(name, state=state, finished=runs.now(), notebook=failure.notebook, error=failure)
         self.run.save()
         self.dispatch(StageFailed(self.run, name, outcome.message))
         return False
@@ -276,7 +270,9 @@ class Pipeline:
         self._prefetcher.drop()
         for name in self._held:  # a producer did not start again
             self.run.update_stage(name, state=StageState.WAITING)
-        state = RunState.INTERRUPTED if self.cancelled.is_set() else RunState.FAILED if failed else RunState.FINISHED
+        stages = {stage.state for stage in self.run.stages.values()}  # Ctrl-C may end one before it is handled here
+        interrupted = self.cancelled.is_set() or StageState.INTERRUPTED in stages
+        state = RunState.INTERRUPTED if interrupted else RunState.FAILED if failed else RunState.FINISHED
         self.run.update(state=state, finished=runs.now(), seconds=round(time.monotonic() - self._start, 3))
         self.run.save()
         runs.set_latest(self.run)

@@ -25,11 +25,17 @@ def find_usable(project: Project) -> dict[str, LiveSnapshot]:
 
 
 def find_all(project: Project) -> dict[str, LiveSnapshot]:
-    """Return every snapshot of the project's notebooks, by snapshot key."""
+    """Return every snapshot of the project's runs, by snapshot key.
+
+    Projects without notebooks share the warm parents of the built-in ones: a snapshot of another project would write
+    to that project's store.
+    """
     snapshots: dict[str, LiveSnapshot] = {}
     for paths in parent_paths.find_parents(parent_folder(project)):
         status = parent_client.get_status(paths, TIMEOUT)
         for snapshot in status.snapshots if status else ():
+            if not Path(snapshot.output_log).is_relative_to(project.runs):
+                continue
             snapshots[snapshot.id] = LiveSnapshot(
                 key=snapshot.id,
                 cell=snapshot.cell,

@@ -1,14 +1,20 @@
 """A tracker in the background: events are queued for a slower tracker, which runs in a separate thread."""
 
+import atexit
 import contextlib
+import os
 import queue
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from mlnb.engine.events import CellStarted, Event, RunFinished, StageProgress, StageStarted
+from mlnb.tracking.run_results import INTERRUPTED
+
+POLL = 0.1  # seconds in which `close` notices that it need not wait
 
 
 class Tracker(Protocol):
@@ -44,8 +50,9 @@ class BackgroundTracker:
         self.warn = warn
         self.timeout = timeout
         self.delay = delay
-        self._queues: dict[str, queue.SimpleQueue[Event]] = {}
+        self._queues: dict[str, queue.SimpleQueue[Event | None]] = {}  # of runs that have not finished
         self._threads: dict[str, threading.Thread] = {}
+        self._abandoned = threading.Event()
 
     def __call__(self, event: Event) -> None:
         """Queue an event; returns at once."""
@@ -62,28 +69,57 @@ class BackgroundTracker:
             del self._queues[run]
 
     def close(self) -> None:
-        """Wait until all events are recorded, at most `timeout` seconds."""
+        """Wait until all events are recorded, at most `timeout` seconds; of a run that did not finish none follow."""
+        for events in self._queues.values():
+            events.put(None)
+        self._queues.clear()
         deadline = time.monotonic() + self.timeout
-        for thread in self._threads.values():
-            thread.join(max(0.0, deadline - time.monotonic()))
-        if any(thread.is_alive() for thread in self._threads.values()):
-            self.warn(f"Tracking did not finish within {self.timeout:.0f} s and was stopped; run.json is complete.")
+        threads = list(self._threads.values())
+        while _any_alive(threads) and time.monotonic() < deadline and not self._abandoned.is_set():
+            next(filter(threading.Thread.is_alive, threads), threads[0]).join(POLL)
+        if _any_alive(threads) and self._abandoned.is_set():
+            atexit.register(_leave, threads)
+        elif _any_alive(threads):
+            self.warn(
+                f"Tracking did not finish within {self.timeout:.0f} s and was stopped; `mlnb runs` lists the run."
+            )
         self._threads.clear()
 
-    def _track(self, events: "queue.SimpleQueue[Event]") -> None:
+    def abandon(self) -> None:
+        """Let `close` return: what is not recorded by then is left out, also at the end of this process."""
+        self._abandoned.set()
+
+    def _track(self, events: "queue.SimpleQueue[Event | None]") -> None:
         start = time.monotonic() + self.delay
         early: list[Event] = []
         with contextlib.suppress(queue.Empty):
             while not early or not isinstance(early[-1], RunFinished):
-                early.append(events.get(timeout=max(0.0, start - time.monotonic())))
+                event = events.get(timeout=max(0.0, start - time.monotonic()))
+                if event is None:
+                    return
+                early.append(event)
         try:
             with contextlib.closing(self.create()) as tracker:
-                event: Event | None = None
-                while not isinstance(event, RunFinished):
-                    event = early.pop(0) if early else events.get()
+                while event := early.pop(0) if early else events.get():
                     tracker(event)
+                    if isinstance(event, RunFinished):
+                        break
         except Exception as error:  # noqa: BLE001 -- the run continues whatever a tracker does
+            if self._abandoned.is_set():
+                return
             self.warn(
                 f"Tracking stopped: {type(error).__name__}: {error}. "
                 "The run continues; its record has the same results (`mlnb show latest`)."
             )
+
+
+def _any_alive(threads: Sequence[threading.Thread]) -> bool:
+    return any(thread.is_alive() for thread in threads)
+
+
+def _leave(threads: Sequence[threading.Thread]) -> None:
+    """End this process after Ctrl-C when a tracker still works: it and its own exit hooks would end each other."""
+    if _any_alive(threads):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(INTERRUPTED)

@@ -6,9 +6,11 @@ finds what was finished of a killed run.
 """
 
 import json
+import logging
 import math
 import os
 import re
+import shutil
 import tempfile
 import threading
 import unicodedata
@@ -23,6 +25,7 @@ from mlnb.codec import to_json
 from mlnb.engine.events import Event, RunFinished, StageFinished, StageReused
 from mlnb.engine.files import make_folder
 from mlnb.engine.runs import Run
+from mlnb.errors import StoreFull
 from mlnb.methods.contracts.findings import Finding, FindingList
 from mlnb.tracking import run_results
 from mlnb.tracking.artifact_views import BestTrial, load_optional, load_record, load_view
@@ -44,6 +47,7 @@ DEFAULTS: dict[str, Any] = {
     "x_save_requirements": False,
     "x_transaction_log_flush_interval": 1.0,
 }
+LEAST_SPACE = 8 << 20  # bytes on the disk without which W&B is not started: it waits, or fails in its threads
 # W&B imports pandas to see whether a logged value is a table of it, and its client of job queues to see whether a queue
 # has started the run: half a second, and neither is so. Both are private; the versions are limited in settings.ini.
 setattr(wandb.util, "pd_available", False)  # noqa: B010 -- it is not declared
@@ -63,6 +67,8 @@ class WandbTracker:
         global _open_trackers
         self.folder = folder
         make_folder(folder)
+        if (free := shutil.disk_usage(folder).free) < LEAST_SPACE:
+            raise StoreFull(f"W&B needs {LEAST_SPACE >> 20} MB in {folder}, {free / 2**20:.1f} MB are free")
         for directory in ("DATA", "CACHE", "ARTIFACT"):  # W&B's own default is the home folder
             os.environ.setdefault(f"WANDB_{directory}_DIR", str(folder / f".{directory.lower()}"))
         self.settings = wandb.setup().settings  # of the environment and of W&B's settings files
@@ -106,7 +112,11 @@ class WandbTracker:
         defaults = {"root_dir": str(self.folder.parent), **DEFAULTS}
         values = {name: value for name, value in defaults.items() if name not in chosen}
         settings = wandb.Settings(**values, mode=self.mode, reinit="create_new")  # type: ignore[arg-type]
-        return wandb.init(settings=settings, project=self.project, id=run, name=title or run, group=self.group, **more)
+        more |= {"project": self.project, "id": run, "name": title or run, "group": self.group}
+        created = wandb.init(settings=settings, **more)
+        for handler in logging.getLogger("wandb").handlers:  # a full disk prints a traceback for each line of its log
+            handler.handleError = lambda record: None  # type: ignore[method-assign]
+        return created
 
     def _stage(self, run: Run, stage: str, executed: bool) -> None:
         record = run.stages[stage]

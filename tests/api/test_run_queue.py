@@ -1,6 +1,7 @@
 """A queue of runs: few at a time, concluded as they end, and stopped by Ctrl-C."""
 
 from collections.abc import Iterator
+from concurrent.futures import wait
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,16 @@ import pytest
 import segmented
 from in_process import InProcess
 
+from mlnb.api import run_queue
 from mlnb.api.run_queue import QueueOptions, RunQueue
 from mlnb.api.run_request import GridPlan, RunRequest, plan_request
 from mlnb.api.segment_requests import SharedStages, segment_request
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run, list_runs
+from mlnb.engine.stage_jobs import Outcome, OutcomeState
 from mlnb.executors import local
 
+QUICK = QueueOptions(command=("mlnb", "run"), workers=2, report=False)
 NAMES = ("Köln/Ost", "New York", "new york", "same", "tiny")
 
 
@@ -73,3 +77,31 @@ def test_an_interruption_ends_the_running_ones_and_starts_no_other(planned: Plan
     runs = list_runs(planned.project)
     assert len(closed) == 1 and len(runs) < len(NAMES) and "running" not in {run.state for run in runs}
     assert {run.id for run in planned.ended} == {run.id for run in runs}
+
+
+def test_runs_know_that_they_are_interrupted_before_their_stages_end(
+    planned: Planned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancelled: list[bool] = []
+
+    def interrupt(executor: InProcess) -> None:
+        cancelled.extend(pipeline.cancelled.is_set() for pipeline in queue._running.values())
+
+    def press(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(InProcess, "interrupt", interrupt, raising=False)
+    monkeypatch.setattr(run_queue, "wait", lambda running, return_when=None: press() if return_when else wait(running))
+    queue = RunQueue(planned.project, [], lambda run, _: planned.ended.append(run), QUICK)
+    assert not queue.execute(iter(planned))
+    assert cancelled == [True, True]
+    assert {run.state for run in planned.ended} == {"interrupted"}
+
+
+def test_a_stage_that_ctrl_c_ended_first_makes_its_run_interrupted(
+    planned: Planned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(InProcess, "execute", lambda *_, **__: Outcome(state=OutcomeState.INTERRUPTED))
+    queue = RunQueue(planned.project, [], lambda run, _: planned.ended.append(run), QUICK)
+    queue.execute(iter(planned))
+    assert {run.state for run in planned.ended} == {"interrupted"}

@@ -1,6 +1,7 @@
 """Requests of segments: what runs once, what each run is to do, and the names of models."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import segmented
@@ -79,3 +80,21 @@ def test_a_pipeline_that_splits_nothing_is_no_case_for_an_upgrade(project: Proje
     with pytest.raises(UsageError, match="the pipeline check has no stage split") as caught:
         SharedStages.of(other, RunRequest(pipeline="check"))
     assert "mlnb upgrade" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        {"pairs": [("split.each", "id")]},
+        {"pairs": [("segment", "x")]},
+        {"values": {"split.segment": "x"}},
+        {"profile": "one"},
+    ],
+)
+def test_a_value_that_selects_the_rows_of_one_segment_contradicts_each(
+    project: Project, stated: dict[str, Any]
+) -> None:
+    path = project.root / "settings.ini"
+    path.write_text(path.read_text() + "\n[profile one]\nsplit.segment = x\n")
+    with pytest.raises(UsageError, match=r"split\.(each|segment) \(.*\) selects the rows of one segment"):
+        SharedStages.of(Project.find(project.root), RunRequest(**stated))

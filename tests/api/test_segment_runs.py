@@ -75,7 +75,7 @@ def test_errors_are_those_of_the_command_line(trained: tuple[Path, SegmentRuns])
         mlnb.run(each="stores", progress=False, folder=root)
     with pytest.raises(UsageError, match="more than --most 1"):
         mlnb.run(each="store", most=1, progress=False, folder=root)
-    for options in ({"with_global": True}, {"least_rows": 5}):
+    for options in ({"with_global": True}, {"least_rows": 5}, {"most": 5}):
         with pytest.raises(UsageError, match="expected each, too"):
             mlnb.run(folder=root, **options)  # type: ignore[call-overload]
     for options in ({"least_rows": 0}, {"most": 0}):

@@ -1,11 +1,18 @@
 """The options of `mlnb run` that train the same models; the training itself is in `test_segment_runs.py`."""
 
+import contextlib
+import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
 
+from mlnb.api.run_execution import closing_listeners
 from mlnb.api.run_request import RunRequest
 from mlnb.api.segment_training import SegmentOptions, find_segments
+from mlnb.cli import each
+from mlnb.cli.main import main
 from mlnb.engine.project import Project
 from mlnb.errors import UsageError
 
@@ -29,3 +36,38 @@ def test_options_that_contradict_each_other_are_refused(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         find_segments(Project.find(toy_root), request_of, options, None)
+
+
+def test_ctrl_c_between_two_runs_prints_the_command_that_continues(
+    toy_root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def press(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(each, "find_segments", press)
+    monkeypatch.setattr("sys.argv", ["mlnb", "run", "--each", "store"])
+    monkeypatch.chdir(toy_root)
+    assert main(["run", "--each", "store"]) == 130
+    assert "continue  mlnb run --each store" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_ctrl_c_while_a_tracker_works_abandons_it(before: bool) -> None:
+    abandoned: list[bool] = []
+
+    class Listener:
+        def __call__(self, event: object) -> None:
+            """Take it."""
+
+        def close(self) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+            while not abandoned:
+                time.sleep(0.01)
+
+        def abandon(self) -> None:
+            abandoned.append(True)
+
+    expected = contextlib.nullcontext() if before else pytest.raises(KeyboardInterrupt)
+    with expected, closing_listeners([Listener()], lambda: before):
+        pass
+    assert abandoned == [True]

@@ -25,6 +25,7 @@ WRONG = (
     "new table.csv", "new fresh --data tabel.csv", "upgrade", "ui --port 99999", "ui --project nope",
     "report --compare latest", "report --compare latest nope", "clean --runs -1",
     "plan --each ''", "plan --each a --least-rows -3", "run --each ''", "run --each a --least-rows 0",
+    "run --with-global", "run --least-rows 5", "run --most 5", "run --each a --each b", "plan --each a --each b",
     "run --each a --most 0", "serve --name ''", "serve --segment ''", "monitor --name ''", "data diff latest nope",
     f"data restore latest --to {'x' * 300}.csv",
 )  # fmt: skip

@@ -7,6 +7,7 @@ import os
 import urllib.parse
 from pathlib import Path
 
+import nbformat
 import pytest
 import toys
 from hypothesis import example, given, settings
@@ -137,6 +138,30 @@ def test_a_password_in_a_url_is_masked_everywhere_and_reported_once(tmp_path: Pa
     assert {line for line in written if line.partition(":")[0] not in sources} == set()
     notebook = (root / "runs" / toys.record(root)["id"] / "notebooks" / "25_note.ipynb").read_text()
     assert notebook.count("${URL_PASSWORD_1}") > 15
+
+
+def test_words_as_passwords_leave_messages_and_notebooks_valid(tmp_path: Path) -> None:
+    words = ("output", "data", "p", "text", "name", "cell")
+    urls = " ".join(f"http://ann:{word}@host" for word in words)
+    root = toys.chain(tmp_path / "project")
+    toys.edit(root, "25_note", 'word: str = "number"  # the first word [number|nombre]', 'word: str = "x"  # a word')
+    prints = """
+url = stage.resolve(word)
+print("output", url, repr(url))
+display({"text/html": f"<table class='data'><tr><td>{url}</td></tr></table>", "text/plain": url}, raw=True)
+stage.progress(1, 2, url)
+"""
+    toys.edit(root, "25_note", "stage.save(", f"{prints}stage.save(")
+    toys.edit(root, "25_note", 'f"{word}', 'f"word')
+    text = toys.mlnb(root, "run", "-p", "note.word", urls)
+    mlnb_with_kernels(root, "kernels", "stop")
+    assert text.count("a URL has a password") == len(words), text
+    written = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    assert [path for path, data in written.items() for word in words if f"ann:{word}@".encode() in data] == []
+    for path in (root / "runs").glob("*/notebooks/*.ipynb"):
+        nbformat.validate(nbformat.read(path, as_version=4))
+    shown = (root / "runs" / toys.record(root)["id"] / "notebooks" / "25_note.ipynb").read_text()
+    assert shown.count("class='data'") == 2 and shown.count("@host") >= 4 * len(words)
 
 
 def private_below(folder: Path) -> list[str]:

@@ -1,5 +1,7 @@
 """A run never waits for its tracker and never fails because of it."""
 
+import atexit
+import os
 import threading
 import time
 
@@ -105,6 +107,46 @@ def test_sending_events_does_not_block_and_the_end_is_bounded(run):
     listener.close()
     assert time.perf_counter() - began < 0.3
     assert "did not finish within" in warnings[0]
+
+
+def test_the_tracker_of_a_run_that_did_not_finish_is_closed_at_once(run):
+    notes, warnings = Notes(), []
+    for delay in (0.0, 3600.0):
+        listener = BackgroundTracker(lambda: notes, warnings.append, delay=delay)
+        send(listener, run, "run_started", "stage_started")
+        wait_for(lambda delay=delay: delay or len(notes.seen) == 2, 20, "two events")
+        threads = list(listener._threads.values())
+        began = time.perf_counter()
+        listener.close()
+        assert time.perf_counter() - began < 5 and not any(thread.is_alive() for thread in threads)
+    assert notes.closed == 1 and not warnings, "the second one was not created"
+
+
+def test_an_abandoned_tracker_is_not_waited_for_and_ends_with_the_process(run, monkeypatch):
+    hooks, ended, go = [], [], threading.Event()
+
+    class Stuck(Notes):
+        def __call__(self, event):
+            go.wait(20)
+            raise AssertionError("torn down")
+
+    monkeypatch.setattr(atexit, "register", lambda *hook: hooks.append(hook))
+    monkeypatch.setattr(os, "_exit", ended.append)
+    warnings = []
+    listener = BackgroundTracker(Stuck, warnings.append)
+    send(listener, run, "run_started", "stage_started", "run_finished")
+    (thread,) = listener._threads.values()
+    threading.Timer(0.1, listener.abandon).start()
+    began = time.perf_counter()
+    listener.close()
+    assert time.perf_counter() - began < 5
+    ((leave, threads),) = hooks
+    leave(threads)
+    assert ended == [130]
+    go.set()
+    thread.join(20)
+    leave(threads)
+    assert ended == [130] and not warnings, "it has ended by now"
 
 
 def test_a_tracker_that_fails_is_closed_and_reported_once(run):

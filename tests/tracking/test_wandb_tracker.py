@@ -1,11 +1,16 @@
 """The W&B run is complete, can be synchronized, and nothing is sent."""
 
+import errno
 import importlib.util
+import io
 import json
+import logging
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fake_wandb import FakeWandb
@@ -13,6 +18,7 @@ from fake_wandb import FakeWandb
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import RunState
 from mlnb.engine.runs import open_run
+from mlnb.errors import StoreFull
 from mlnb.methods.contracts.findings import FindingList
 from mlnb.tracking.notebook_plots import read_plots
 
@@ -250,3 +256,35 @@ def received(done):
     assert done.returncode == 0, done.stderr
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("server ")]
     return json.loads(line.removeprefix("server "))
+
+
+class FullDisk(io.StringIO):
+    """A file on a full disk."""
+
+    def write(self, text):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_wandb_is_not_started_on_a_full_disk(tmp_path, monkeypatch):
+    tracker = importlib.import_module("mlnb.tracking.wandb_tracker")
+    monkeypatch.setattr(tracker.shutil, "disk_usage", lambda folder: SimpleNamespace(free=3 << 20))
+    with pytest.raises(StoreFull, match=r"W&B needs 8 MB in .*wandb, 3\.0 MB are free"):
+        tracker.WandbTracker(tmp_path / "wandb", "p", "offline", print)
+
+
+def test_the_log_of_wandb_prints_no_traceback_on_a_full_disk(tmp_path, monkeypatch, capfd):
+    tracker = importlib.import_module("mlnb.tracking.wandb_tracker")
+    handler = logging.StreamHandler(FullDisk())
+    monkeypatch.setattr(logging.getLogger("wandb"), "handlers", [handler])
+    monkeypatch.setattr(tracker.wandb, "init", lambda **values: None)
+    one = tracker.WandbTracker.__new__(tracker.WandbTracker)
+    one.folder, one.settings, one.mode, one.project, one.group = (
+        tmp_path,
+        tracker.wandb.Settings(),
+        "offline",
+        "p",
+        None,
+    )
+    one._init("r")
+    handler.emit(logging.makeLogRecord({"msg": "a line"}))
+    assert capfd.readouterr().err == ""

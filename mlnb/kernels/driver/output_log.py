@@ -5,7 +5,7 @@ cell, or the mark of a snapshot with the displays and widgets of that moment.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from nbformat import from_dict
 from mlnb.kernels.protocol import compat
 from mlnb.kernels.protocol.jobs import SnapshotPlan
 from mlnb.kernels.protocol.messages import Message, SnapshotInfo, decode, encode
+from mlnb.redaction import redact_outputs, redact_widgets
 
 INJECTED = "injected-parameters"  # papermill's tag of the cell that it adds
 TIMING = ("papermill", "execution")  # keys of a cell's metadata with its times and status
@@ -46,12 +47,12 @@ class OutputLog:
     Args:
         plan: which snapshots are taken and restored.
         cells: of the executed notebook, among them the one that papermill adds.
-        redact: removes from outputs what must not be written.
+        secrets: name -> value; each value is replaced by its name in what is written.
     """
 
-    def __init__(self, plan: SnapshotPlan, cells: list[Any], redact: Callable[[Any], Any]) -> None:
+    def __init__(self, plan: SnapshotPlan, cells: list[Any], secrets: Mapping[str, str]) -> None:
         self.plan = plan
-        self.redact = redact
+        self.secrets = secrets
         self.source_cells = source_cells(cells)
         self.names = _cell_names(cells, self.source_cells, plan.code_cells)  # index -> name in the log
         self.changed: set[int] = set()  # indices of cells whose outputs changed since they were written
@@ -96,7 +97,7 @@ class OutputLog:
                 timing = {key: cell.metadata[key] for key in TIMING if key in cell.metadata}
                 if before < self.first and name in self.logged:  # it did not rerun
                     timing = self.logged[name].metadata
-                outputs = self.redact(cell.outputs)
+                outputs = redact_outputs(cell.outputs, self.secrets)
                 count = cell.execution_count
                 self._append(CellOutputs(cell=name, outputs=outputs, execution_count=count, metadata=timing))
         self.changed = {later for later in self.changed if later >= index}
@@ -107,7 +108,7 @@ class OutputLog:
                 display: [(self.names[at], outputs) for at, outputs in places.items()]
                 for display, places in displays.items()
             },
-            widgets=client.widget_state,
+            widgets=redact_widgets(client.widget_state, self.secrets),
             buffers={
                 comm: [(list(path), value) for path, value in buffers.items()]
                 for comm, buffers in client.widget_buffers.items()

@@ -20,7 +20,6 @@ from mlnb.kernels.driver.kernel_manager import ForkedKernelManager
 from mlnb.kernels.driver.notebook_imports import third_party_imports
 from mlnb.kernels.driver.private_sockets import PrivateSocketManager
 from mlnb.kernels.protocol import parent_paths, self_test
-from mlnb.redaction import redact
 
 IOPUB_SECONDS = 600.0  # that outputs may take after the reply: with nbclient's 4 s a busy machine loses some
 PYTHONS = ("python", "python3", f"python{sys.version_info[0]}.{sys.version_info[1]}")
@@ -124,8 +123,8 @@ def _execute(nb_man: Any, manager: ForkedKernelManager, execution: Execution, op
     cells = nb_man.nb.cells
 
     def open_log() -> OutputLog | None:
-        clean = functools.partial(redact, secrets=execution.secrets)
-        return OutputLog(execution.snapshots, cells, clean) if execution.snapshots is not None else None
+        plan = execution.snapshots
+        return OutputLog(plan, cells, execution.secrets) if plan is not None else None
 
     client = WarmClient(nb_man, manager, open_log, **options)
     succeeded = False

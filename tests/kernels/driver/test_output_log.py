@@ -53,7 +53,7 @@ def test_cells_are_numbered_as_in_the_source() -> None:
 def test_what_was_shown_is_restored_under_other_prose(tmp_path: Path) -> None:
     document = notebook("a", "*", "b", "# prose", "c")
     first = client(document)
-    log = OutputLog(plan(tmp_path), document.cells, lambda outputs: outputs)
+    log = OutputLog(plan(tmp_path), document.cells, {})
     assert log.first == 0 and [log.snapshot_id(n) for n in range(5)] == [None, None, "before b", None, "before c"]
     for index, text in ((0, "from a"), (1, ""), (2, "from b")):
         if log.snapshot_id(index):
@@ -76,7 +76,7 @@ def test_what_was_shown_is_restored_under_other_prose(tmp_path: Path) -> None:
         snapshots={2: "before b", 3: "before c"},
         code_cells=(0, 2, 3),
     )
-    log = OutputLog(restored, again.cells, lambda outputs: outputs)
+    log = OutputLog(restored, again.cells, {})
     assert log.first == 4
     log.restore(second)
     assert again.cells[0].outputs[0].text == "from a" and again.cells[4].outputs == []
@@ -88,19 +88,21 @@ def test_what_was_shown_is_restored_under_other_prose(tmp_path: Path) -> None:
 
     log.write(4, second)  # the restored notebook can be restored again, from its own log
     log.close()
-    third = OutputLog(msgspec.structs.replace(restored, restore_log=restored.output_log), again.cells, lambda o: o)
+    third = OutputLog(msgspec.structs.replace(restored, restore_log=restored.output_log), again.cells, {})
     assert third.first == 4 and third.logged == log.logged and third.mark == log.mark
 
 
 def test_outputs_are_redacted_before_they_are_written(tmp_path: Path) -> None:
     document = notebook("a", "b")
-    log = OutputLog(plan(tmp_path), document.cells, lambda outputs: [{"text": "hidden"} for _ in outputs])
+    log = OutputLog(plan(tmp_path), document.cells, {"hidden": "secret"})
     log.changed.add(0)
     show(document.cells[0], "secret", 1)
-    log.write(1, client(document))
+    memory = client(document)
+    memory.widget_state["w"] = {"_model_name": "HTMLModel", "value": "http://u:secret@host"}
+    log.write(1, memory)
     log.close()
     text = (tmp_path / "logs" / "log.jsonl").read_text()
-    assert "hidden" in text and "secret" not in text
+    assert text.count("${hidden}") == 2 and "secret" not in text
 
 
 @pytest.mark.parametrize("text", [None, "", "{", '{"type": "SnapshotMark", "snapshot": "other"}\n'])
@@ -108,10 +110,10 @@ def test_a_log_that_does_not_have_the_snapshot_restores_nothing(tmp_path: Path, 
     if text is not None:
         (tmp_path / "old.jsonl").write_text(text)
     restored = plan(tmp_path, restore="before c", restore_log=str(tmp_path / "old.jsonl"))
-    assert OutputLog(restored, notebook("a", "b", "# c", "d").cells, lambda outputs: outputs).first == 0
+    assert OutputLog(restored, notebook("a", "b", "# c", "d").cells, {}).first == 0
 
 
 def test_a_snapshot_is_described_with_its_cell(tmp_path: Path) -> None:
     labeled = plan(tmp_path, labels={"run": "r"})
-    info = OutputLog(labeled, notebook("a", "*", "b").cells, lambda outputs: outputs).snapshot_info(2)
+    info = OutputLog(labeled, notebook("a", "*", "b").cells, {}).snapshot_info(2)
     assert (info.id, info.cell, info.group, info.labels) == ("before b", 1, "g", {"run": "r"})
