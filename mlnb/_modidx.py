@@ -4855,6 +4855,7 @@ d = { 'settings': { 'branch': 'main',
             'mlnb.tracking.segment_results': {},
             'mlnb.tracking.source_formats': {},
             'mlnb.tracking.tracker': {},
+            'mlnb.tracking.wandb_settings': {},
             'mlnb.tracking.wandb_tracker': {},
             'mlnb.typed_settings': {},
             'mlnb.url_passwords': {}}}
