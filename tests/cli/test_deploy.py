@@ -67,7 +67,7 @@ def test_out_is_a_folder_for_several_models_and_a_file_for_one(packaged, capsys)
     ).is_file() and "functions/churn.rome.zip" in capsys.readouterr().out
     (packaged / "one.zip").write_text("another")
     assert main(["deploy", "lambda", "--name", "churn.*", "--out", "one.zip"]) == 2
-    assert "--out one.zip is a file; expected a folder" in capsys.readouterr().err
+    assert "one.zip is a file; expected a folder" in capsys.readouterr().err
     assert main(["deploy", "lambda", "run-churn.rome", "--out", "one.zip"]) == 0
     assert "of run run-churn.rome" in capsys.readouterr().out and (packaged / "one.zip").read_text() != "another"
     assert main(["deploy", "lambda", "churn.rome:1", "--all"]) == 2 and "names one version" in capsys.readouterr().err

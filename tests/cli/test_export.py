@@ -74,7 +74,7 @@ def test_each_of_several_models_is_exported(tmp_path, capsys, monkeypatch):
     assert "names one version" in capsys.readouterr().err
     (tmp_path / "model.txt").touch()
     assert main(["export", "--to", "text", "--all", "--out", "model.txt"]) == 2
-    assert "--out model.txt is a file; expected a folder" in capsys.readouterr().err
+    assert "model.txt is a file; expected a folder" in capsys.readouterr().err
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert main(["export", "--to", "mlflow", "--all"]) == 2
     assert "--to mlflow needs --uri" in capsys.readouterr().err  # once, not for each model
