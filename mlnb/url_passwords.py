@@ -12,6 +12,7 @@ import warnings
 from mlnb.errors import PasswordWarning, SettingsError
 
 MASK = "********"
+SECRET = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")  # a reference to an environment variable
 VARIABLE = "URL_PASSWORD_"  # followed by a number
 KEYS = "password|passwd|pwd|secret|token|access_token|api_?key|sig(?:nature)?|x-amz-signature"  # of a URL's query
 _LITERAL = re.compile(
@@ -34,7 +35,7 @@ def expand_url(setting: str) -> str:
         SettingsError: A variable that it names is not set.
     """
     url = hide_passwords(setting)
-    if missing := [name for name in re.findall(r"\$\{(\w+)\}", url) if name not in os.environ]:
+    if missing := [name for name in SECRET.findall(url) if name not in os.environ]:
         raise SettingsError(f"{mask_passwords(setting)!r}: the environment variable {missing[0]} is not set.")
     return os.path.expandvars(url)
 

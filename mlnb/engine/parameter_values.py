@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,9 +11,8 @@ from mlnb.engine.parameters import check_value, parse_text, spelled_number
 from mlnb.engine.run_records import ParameterValue
 from mlnb.errors import ParameterError
 from mlnb.suggestions import did_you_mean
-from mlnb.url_passwords import has_password, hide_passwords
+from mlnb.url_passwords import SECRET, has_password, hide_passwords
 
-SECRET = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 DEFAULT = "default"  # origin of a value of the parameters cell
 Values = dict[str, dict[str, ParameterValue]]  # by stage and parameter
 

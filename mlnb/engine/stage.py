@@ -11,7 +11,6 @@ from mlnb.available_memory import available_memory
 from mlnb.codec import R
 from mlnb.column_files import IN_MEMORY, ColumnFiles
 from mlnb.engine.formats import load_object, open_table, save_object
-from mlnb.engine.parameter_values import SECRET
 from mlnb.engine.project import Project
 from mlnb.engine.run_accesses import accesses_of_runs
 from mlnb.engine.run_records import OutputRecord, Outputs
@@ -29,6 +28,7 @@ from mlnb.errors import ContractBroken, GateFailed, ParameterError
 from mlnb.redaction import redact
 from mlnb.settings import ProcessSettings
 from mlnb.suggestions import did_you_mean
+from mlnb.url_passwords import SECRET
 
 PROGRESS_SECONDS = 0.2  # seconds between two progress notes
 LARGE = 1 << 20  # bytes of a stored table from which it may be too large for memory

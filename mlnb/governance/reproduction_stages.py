@@ -8,13 +8,14 @@ from mlnb.codec import Record
 from mlnb.engine.code_sources import CodeSources
 from mlnb.engine.graph import build_graph
 from mlnb.engine.notebook import StageNotebook, read_notebooks
-from mlnb.engine.parameter_values import DEFAULT, SECRET
+from mlnb.engine.parameter_values import DEFAULT
 from mlnb.engine.plan import Planner
 from mlnb.engine.plan_steps import Selection
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import KeyInputs, OutputRecord, ParameterValue, StageRecord
 from mlnb.engine.runs import Run, list_runs
 from mlnb.errors import NotReproducible, UsageError
+from mlnb.url_passwords import SECRET
 
 ORIGIN = "reproduction"  # of values that differ from those of the run
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")

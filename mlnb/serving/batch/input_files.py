@@ -14,7 +14,6 @@ from typing import IO
 import fsspec
 import pyarrow as pa
 
-from mlnb.engine.parameter_values import SECRET
 from mlnb.errors import UsageError
 from mlnb.methods.contracts.table_formats import Layout
 from mlnb.methods.tables.data_sources import HEAD, PROJECT_SOURCE, hide_secrets
@@ -22,6 +21,7 @@ from mlnb.methods.tables.file_kinds import find_kind, find_member
 from mlnb.methods.tables.file_sets import find_parts, name_of, partition_of
 from mlnb.methods.tables.remote_files import storage_options
 from mlnb.serving.batch.csv_files import read_layout
+from mlnb.url_passwords import SECRET
 
 GZIP = b"\x1f\x8b\x08"
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd", ".zip": "zip"}
