@@ -186,7 +186,10 @@ TABLES = {
     "alias": ("UPDATE mlnb_aliases SET number = 7", "champion of"),
     "approval": ("INSERT INTO mlnb_approvals VALUES ('survived-classifier', 1, 'eve')", "by eve"),
     "entry": ("UPDATE mlnb_log SET entry = replace(entry, 'first', 'firsT') WHERE number = 2", "altered: entry 2"),
-    "digest of an entry": ("UPDATE mlnb_log SET digest = replace(digest, 'a', 'b') WHERE number = 1", "entry 1"),
+    "digest of an entry": (
+        "UPDATE mlnb_log SET digest = iif(digest LIKE 'a%', 'b', 'a') || substr(digest, 2) WHERE number = 1",
+        "entry 1",
+    ),
     "signature": ("UPDATE mlnb_signatures SET signature = lower(signature)", "signature does not match"),
     "deleted entry": ("DELETE FROM mlnb_log WHERE number = 2", "of the anchored head"),
 }
