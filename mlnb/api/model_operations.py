@@ -72,9 +72,10 @@ def promote(
         GateFailed: the gate of the version failed or approvals are missing, without `force`.
         UsageError: no version or model is selected, the version does not exist, or reason or alias are wrong.
     """
-    _check_texts(version=version, reason=reason, name=name, segment=segment, alias=alias)
+    _check_texts(reason=reason, alias=alias)
+    several = _selects_several(version, all_models, name, segment)
     project, registry = _open(folder)
-    if not _selects_several(version, all_models, name, segment):
+    if not several:
         if not version:
             raise UsageError("No version is named; expected one such as 'model:3', or all_models, name or segment.")
         one = registry.find(version)
@@ -219,10 +220,9 @@ def write_reports(
     Raises:
         UsageError: no model is selected.
     """
-    _check_texts(name=name, segment=segment)
-    project, registry = _open(folder)
     if not _selects_several("", all_models, name, segment):
         raise UsageError("No model is selected; expected all_models=True, name or segment.")
+    project, registry = _open(folder)
     models = select_models(registry, ModelFilter(name, segment))
     outcomes = [act_on(project, one, partial(write_version_report, project)) for one in models]
     write_index(project)
@@ -237,7 +237,8 @@ def write_version_report(project: Project, version: ModelVersion) -> ModelOutcom
 
 
 def _selects_several(version: str, all_models: bool, name: str, segment: str) -> bool:
-    """Return whether arguments select several models. Raises `UsageError` when they contradict each other."""
+    """Return whether arguments select several models. Raises `UsageError` when one is no text, or two contradict."""
+    _check_texts(version=version, name=name, segment=segment)
     several = all_models or bool(name) or bool(segment)
     if several and version:
         raise UsageError(f"{version!r} names one version, and all_models, name or segment select several; state one.")

@@ -55,6 +55,8 @@ def test_one_model_or_several_are_monitored_from_python(project, requests):
     assert "has no prediction log" in third and outcomes.frame()["code"].max() == 10
     with pytest.raises(UsageError, match="names one version"):
         mlnb.monitor("1", name="churn*", folder=project.root)
+    with pytest.raises(UsageError, match="segment is of type int; expected a text"):
+        mlnb.monitor(segment=5, folder=project.root)
 
 
 def test_a_version_with_erased_rows_is_to_be_retrained_without_a_run(project, requests, monkeypatch):

@@ -118,5 +118,7 @@ def test_one_model_or_several_are_retrained_from_python(trained, monkeypatch):
     assert list(outcomes.finished) == [f"{model}:1"] and outcomes.frame()["code"].max() == DataError.exit_code
     with pytest.raises(UsageError, match="names one version"):
         mlnb.retrain("1", all_models=True, folder=project.root)
+    with pytest.raises(UsageError, match="version is of type int; expected a text"):
+        mlnb.retrain(1, folder=project.root)
     with pytest.raises(UsageError, match="workers is 0"):
         mlnb.retrain(all_models=True, workers=0, folder=project.root)
