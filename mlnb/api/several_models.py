@@ -4,8 +4,10 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
+from mlnb.api.project_folders import find_project
 from mlnb.engine.project import Project
 from mlnb.errors import MlnbError, UsageError
 from mlnb.registry.model_versions import ModelVersion, check_alias
@@ -110,6 +112,37 @@ class ModelOutcomes(Sequence[ModelOutcome]):
         """Return a line per version."""
         pairs = zip(self.versions, self._outcomes, strict=True)
         return "\n".join(f"{name}: {one.result}{f' ({one.note})' if one.note else ''}" for name, one in pairs)
+
+
+def open_registry(folder: Path | str | None) -> tuple[Project, Registry]:
+    """Return the project of a folder, and its registry with the versions of all packaged runs.
+
+    Args:
+        folder: The project's folder or one below it; None: the working directory.
+
+    Raises:
+        ProjectError: The folder does not exist, or the settings of the project cannot be read.
+    """
+    project = find_project(folder)
+    registry = Registry(project)
+    registry.sync()
+    return project, registry
+
+
+def names_several(version: str, all_models: bool, name: str, segment: str) -> bool:
+    """Return whether arguments select several models. Raises `UsageError` when one is no text, or two contradict."""
+    check_texts(version=version, name=name, segment=segment)
+    several = all_models or bool(name) or bool(segment)
+    if several and version:
+        raise UsageError(f"{version!r} names one version, and all_models, name or segment select several; state one.")
+    return several
+
+
+def check_texts(**arguments: object) -> None:
+    """Raise `UsageError` for an argument that is no text."""
+    for name, value in arguments.items():
+        if not isinstance(value, str):
+            raise UsageError(f"{name} is of type {type(value).__name__}; expected a text.")
 
 
 def select_models(registry: Registry, filters: ModelFilter, alias: str = CHAMPION) -> list[ModelVersion]:

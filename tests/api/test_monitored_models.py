@@ -6,7 +6,7 @@ import pytest
 from many_models import add_check, add_models
 
 import mlnb
-from mlnb.api import model_operations, monitored_models
+from mlnb.api import champion_operations, monitored_models
 from mlnb.engine.project import Project
 from mlnb.engine.runs import open_run
 from mlnb.errors import DataError, RegistryError, UsageError
@@ -36,7 +36,7 @@ def requests(project, monkeypatch):
         done = add_check(open_run(project, request.inputs_from), values["monitor.version"], "watch")
         return mlnb.open_run(done.id, project.root)
 
-    monkeypatch.setattr(model_operations, "run_request", run)
+    monkeypatch.setattr(champion_operations, "run_request", run)
     return seen
 
 
