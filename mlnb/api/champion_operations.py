@@ -7,10 +7,9 @@ from mlnb.api.monitored_models import (
     MonitoredModel,
     MonitoredModels,
     MonitorOptions,
-    marked_verdict,
+    marked_outcome,
     monitoring_request,
-    outcome_of,
-    read_verdict,
+    run_outcome,
 )
 from mlnb.api.project_runs import count_workers, run_request
 from mlnb.api.retraining import (
@@ -69,12 +68,12 @@ def monitor(
     number, local = count_workers(project, workers), project.with_settings(tracker="local")
 
     def evaluate(one: ModelVersion) -> MonitoredModel:
-        verdict = marked_verdict(registry, one, options)
-        if verdict is not None:
-            return outcome_of(verdict)
+        marked = marked_outcome(registry, one, options)
+        if marked is not None:
+            return marked
         request = monitoring_request(project, registry, one, options)
         run = run_request(local, request, number, report=False, progress=progress)
-        return outcome_of(read_verdict(open_run(project, run.id)), run.id)
+        return run_outcome(open_run(project, run.id))
 
     if not several:
         champion = registry.find_or_champion(version)
