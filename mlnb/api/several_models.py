@@ -12,13 +12,12 @@ from mlnb.engine.project import Project
 from mlnb.errors import MlnbError, UsageError
 from mlnb.registry.model_versions import ModelVersion, check_alias
 from mlnb.registry.registry import CHAMPION, Registry, check_reason
+from mlnb.suggestions import list_names
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FIRST_RESULT = 10  # exit codes from here on are results, such as `retrain`; those below are failures
-
-SHOWN = 20  # names of models or segments in an error
 
 
 @dataclass(frozen=True)
@@ -163,17 +162,11 @@ def select_models(registry: Registry, filters: ModelFilter, alias: str = CHAMPIO
         if before is None or alias not in before.aliases:
             chosen[version.model] = version
     if not chosen:
-        names = sorted({version.model for version in versions})
-        segments = sorted({version.metadata.segment for version in versions} - {""}) if filters.segment else []
-        shown = f"the segments are {_listed(segments)}" if segments else f"there is {_listed(names)}"
+        names = {version.model for version in versions}
+        segments = {version.metadata.segment for version in versions} - {""} if filters.segment else set()
+        shown = f"the segments are {list_names(segments)}" if segments else f"there is {list_names(names)}"
         raise UsageError(f"No model is selected; {shown}. `mlnb models` lists all.")
     return list(chosen.values())
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Return the first of some names as text."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more or "none"
 
 
 def act_on(
