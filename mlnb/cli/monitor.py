@@ -77,9 +77,7 @@ def monitor_version(
     marked = marked_outcome(registry, version, options)
     if marked is not None:
         return _end_with(marked, version, args)
-    output = argparse.ArgumentParser()
-    run_verb.parser(output)
-    printed = output.parse_args(["--no-report", *(["--json"] if args.json else [])])
+    printed = run_verb.output_options("--no-report", *["--json"] * args.json)
     request = monitoring_request(project, registry, version, options)
     stdout = sys.stdout
     if args.json:

@@ -74,10 +74,8 @@ def retrain_version(
         options: How the challenger is trained.
         version: The version as the command line names it; empty: it names none.
     """
-    output = argparse.ArgumentParser()
-    run_verb.parser(output)
     with retraining_request(project, champion, options, version) as request:
-        code = run_verb.run_request(project, request, output.parse_args([]))
+        code = run_verb.run_request(project, request, run_verb.output_options())
     if code:
         return ModelOutcome("failed", code)
     outcome = conclude_retraining(registry, champion, open_run(project), options, _show)
