@@ -17,8 +17,7 @@ from mlnb.monitoring.production_heads import record_heads
 from mlnb.registry.model_versions import ModelVersion
 from mlnb.registry.registry import Registry
 from mlnb.registry.retraining_marks import describe_mark, retraining_marks
-
-PIPELINE = "monitor"
+from mlnb.reports.monitoring_results import PIPELINE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -185,7 +185,7 @@ def challenger_parameters(project: Project, run: Run, champion: ModelVersion, po
             "interactions. Train on the newer log: mlnb run --data FILE, then mlnb compare."
         )
     values: dict[str, dict[str, Any]] = {}
-    for stage in project.pipeline("retrain"):
+    for stage in project.pipeline(PIPELINE):
         record = run.stages.get(stage)
         values[stage] = {
             name: parameter.value

@@ -58,7 +58,7 @@ def test_a_server_in_error_or_without_an_answer_is_refused(
 @pytest.mark.parametrize(
     "uri", ["http://u:hunter22@127.0.0.1:1/", "postgresql+psycopg2://u:hunter22@127.0.0.1:1/db", "http://127.0.0.1:x"]
 )
-def test_a_store_that_nobody_serves_is_refused_at_once(uri: str) -> None:
+def test_a_store_without_a_server_is_refused_at_once(uri: str) -> None:
     began = time.monotonic()
     with pytest.raises(UsageError, match=r"The tracking store cannot be used: .*expected a server that runs") as caught:
         check_store(uri)
