@@ -1,8 +1,8 @@
+from mlnb.api.champion_operations import monitor as monitor
+from mlnb.api.champion_operations import retrain as retrain
 from mlnb.api.estimators import TableClassifier as TableClassifier
 from mlnb.api.estimators import TableRegressor as TableRegressor
-from mlnb.api.model_operations import monitor as monitor
 from mlnb.api.model_operations import promote as promote
-from mlnb.api.model_operations import retrain as retrain
 from mlnb.api.model_operations import write_reports as write_reports
 from mlnb.api.project_runs import latest as latest
 from mlnb.api.project_runs import load_model as load_model

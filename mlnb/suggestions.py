@@ -1,8 +1,10 @@
-"""Suggestions of the closest name in error messages."""
+"""Names in error messages: a suggestion of the closest, or a list of the first ones."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
+
+LISTED = 20  # names that a message lists
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
@@ -22,6 +24,12 @@ def similar_file(name: str, folder: Path = Path()) -> str:
     files = sorted(other.name for other in missing.parent.iterdir()) if missing.parent.is_dir() else []
     close = _closest(missing.name, files)
     return f" Did you mean {os.path.join(os.path.dirname(name), close)!r}?" if close else ""
+
+
+def list_names(names: Collection[str]) -> str:
+    """Return the first names for a message, and how many more there are."""
+    more = len(names) - LISTED
+    return ", ".join(sorted(names)[:LISTED]) + (f" and {more} more" if more > 0 else "") if names else "none"
 
 
 def _closest(name: str, names: Iterable[str]) -> str:

@@ -12,6 +12,7 @@ GENERATED = ("methods", "stages")
 # Modules that are tested in another file. Test file: (reason, the modules).
 TOGETHER = {
     "api/test_model_operations.py": ("the outcomes are those of these operations", "api/several_models"),
+    "api/test_monitored_models.py": ("an operation is tested with its outcomes", "api/champion_operations"),
     "api/test_stage_worker.py": (
         "workers are tested with the runs that send them stages",
         "api/dispatched_stages api/run_executors cli/run_worker engine/stage_orders executors/dask_cluster "

@@ -1,8 +1,8 @@
-"""Suggestions of the closest name."""
+"""Suggestions of the closest name, and lists of the first names."""
 
 from pathlib import Path
 
-from mlnb.suggestions import did_you_mean, similar_file
+from mlnb.suggestions import LISTED, did_you_mean, list_names, similar_file
 
 
 def test_a_close_name_is_suggested_and_a_distant_one_is_not():
@@ -18,3 +18,8 @@ def test_a_file_is_suggested_with_the_folder_that_was_typed(tmp_path: Path) -> N
     assert similar_file("März 1/prices.parquet", tmp_path) == similar_file("nowhere/a.csv", tmp_path) == ""
     absolute = str(tmp_path / "März 1" / "Kündigungen.csv")
     assert similar_file(absolute) == f" Did you mean {str(tmp_path / 'März 1' / 'Kündigung.csv')!r}?"
+
+
+def test_lists_of_names_are_bounded():
+    assert list_names([]) == "none" and list_names(["b", "a"]) == "a, b"
+    assert list_names([f"{number:03}" for number in range(LISTED + 5)]).endswith("019 and 5 more")

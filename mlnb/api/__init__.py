@@ -1,1 +1,1 @@
-"""Runs and models from Python: `mlnb.run`, `runs`, `latest`, `load_model`, `promote` and `write_reports`."""
+"""Runs, models and estimators from Python: what the public names of the package `mlnb` refer to."""

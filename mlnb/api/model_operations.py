@@ -1,42 +1,25 @@
-"""Operations on registered models from Python: monitoring, retraining, promotion and reports, of one or of several."""
+"""Operations on registered models from Python: promotion and reports, of one model or of several."""
 
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from mlnb.api.monitored_models import (
-    MonitoredModel,
-    MonitoredModels,
-    MonitorOptions,
-    marked_verdict,
-    monitoring_request,
-    outcome_of,
-    read_verdict,
-)
-from mlnb.api.project_folders import find_project
-from mlnb.api.project_runs import count_workers, run_request
-from mlnb.api.retraining import (
-    POLICIES,
-    Retraining,
-    Retrainings,
-    RetrainOptions,
-    conclude_retraining,
-    retraining_request,
-)
 from mlnb.api.several_models import (
     ModelFilter,
     ModelOutcome,
     ModelOutcomes,
     act_on,
     check_promotion,
+    check_texts,
     move_alias,
+    names_several,
+    open_registry,
     select_models,
 )
 from mlnb.engine.project import Project
 from mlnb.engine.runs import open_run
 from mlnb.errors import UsageError
 from mlnb.registry.model_versions import ModelVersion
-from mlnb.registry.registry import CHAMPION, Registry
+from mlnb.registry.registry import CHAMPION
 from mlnb.reports.run_documents import write_documents
 from mlnb.reports.run_index import write_index
 from mlnb.reports.run_report import write_report
@@ -72,9 +55,10 @@ def promote(
         GateFailed: the gate of the version failed or approvals are missing, without `force`.
         UsageError: no version or model is selected, the version does not exist, or reason or alias are wrong.
     """
-    _check_texts(version=version, reason=reason, name=name, segment=segment, alias=alias)
-    project, registry = _open(folder)
-    if not _selects_several(version, all_models, name, segment):
+    check_texts(reason=reason, alias=alias)
+    several = names_several(version, all_models, name, segment)
+    project, registry = open_registry(folder)
+    if not several:
         if not version:
             raise UsageError("No version is named; expected one such as 'model:3', or all_models, name or segment.")
         one = registry.find(version)
@@ -83,123 +67,6 @@ def promote(
     models = select_models(registry, ModelFilter(name, segment), alias="")
     action = partial(move_alias, registry, alias=alias, reason=reason, force=force, needed_change=False)
     return ModelOutcomes(models, [act_on(project, one, action, needs_run=False) for one in models])
-
-
-def monitor(
-    version: str = "",
-    *,
-    all_models: bool = False,
-    name: str = "",
-    segment: str = "",
-    days: float = MonitorOptions.days,
-    label_delay: float = MonitorOptions.label_delay,
-    tolerance: float = MonitorOptions.tolerance,
-    workers: int | None = None,
-    progress: bool = True,
-    folder: Path | str | None = None,
-) -> MonitoredModels:
-    """Evaluate a model in production, and decide what to do, as `mlnb monitor` does.
-
-    Args:
-        version: such as "3" or "churn-classifier:3"; empty: the champion, or with `all_models`, `name` or `segment`
-            that of each selected model.
-        all_models: whether all models are selected.
-        name: pattern of the names of selected models, such as "churn*".
-        segment: pattern of the segments of selected models.
-        days: length of the window.
-        label_delay: days after which a label is usually available.
-        tolerance: tolerated loss of the deciding metric, in its unit.
-        workers: number of stages that run at once; None: the setting.
-        progress: whether to print a line per stage.
-        folder: as for `promote`.
-
-    Returns:
-        The verdict on each model: keep, watch, retrain or roll back, with its reasons. Of several, a failure leaves the
-        others and is in `failed`; of one, it is raised.
-
-    Raises:
-        UsageError: no version or model is selected, or a model has no prediction log.
-        StageError: a stage failed.
-        KeyboardInterrupt: the run was interrupted.
-    """
-    options = MonitorOptions(days=days, label_delay=label_delay, tolerance=tolerance)
-    several = _selects_several(version, all_models, name, segment)
-    project, registry = _open(folder)
-    number, local = count_workers(project, workers), project.with_settings(tracker="local")
-
-    def evaluate(one: ModelVersion) -> MonitoredModel:
-        verdict = marked_verdict(registry, one, options)
-        if verdict is not None:
-            return outcome_of(verdict)
-        request = monitoring_request(project, registry, one, options)
-        run = run_request(local, request, number, report=False, progress=progress)
-        return outcome_of(read_verdict(open_run(project, run.id)), run.id)
-
-    if not several:
-        champion = registry.find_or_champion(version)
-        return MonitoredModels([champion], [evaluate(champion)])
-    models = select_models(registry, ModelFilter(name, segment))
-    return MonitoredModels(models, [act_on(project, one, evaluate) for one in models])
-
-
-def retrain(
-    version: str = "",
-    *,
-    all_models: bool = False,
-    name: str = "",
-    segment: str = "",
-    policy: str = POLICIES[0],
-    promote: bool = False,
-    reason: str = "",
-    profile: str | None = None,
-    params: Mapping[str, object] | None = None,
-    workers: int | None = None,
-    report: bool = True,
-    progress: bool = True,
-    folder: Path | str | None = None,
-) -> Retrainings:
-    """Train a challenger on logged production data and compare it with the champion, as `mlnb retrain` does.
-
-    Args:
-        version: to replace, such as "3" or "churn-classifier:3"; empty: the champion, or with `all_models`, `name` or
-            `segment` that of each selected model.
-        all_models: whether all models are selected.
-        name: pattern of the names of selected models, such as "churn*".
-        segment: pattern of the segments of selected models.
-        policy: rows that the challenger is trained on: "growing", "sliding" or "since_last".
-        promote: whether a challenger that wins is promoted.
-        reason: for the audit log; empty: the result of the evaluation.
-        profile: name of a profile of settings.ini.
-        params: values by name, as {"collect.window": 50_000}; others are those of the champion's run.
-        workers: number of stages that run at once; None: the setting.
-        report: whether to write the HTML report of each run.
-        progress: whether to print a line per stage.
-        folder: as for `promote`.
-
-    Returns:
-        What was done for each model. Of several, a failure leaves the others and is in `failed`; of one, it is raised.
-
-    Raises:
-        UsageError: no version or model is selected, a name or value is wrong, or a model has no labels.
-        GateFailed: the challenger does not meet a requirement of its gate, or approvals are missing.
-        StageError: a stage failed.
-        KeyboardInterrupt: the run was interrupted; the same call continues it.
-    """
-    options = RetrainOptions(policy=policy, promote=promote, reason=reason, profile=profile, values=params or {})
-    several = _selects_several(version, all_models, name, segment)
-    project, registry = _open(folder)
-    number = count_workers(project, workers)
-
-    def train(champion: ModelVersion) -> Retraining:
-        with retraining_request(project, champion, options, champion.name if several else version) as request:
-            trained = run_request(project, request, number, report, progress)
-        return conclude_retraining(registry, champion, open_run(project, trained.id), options)
-
-    if not several:
-        champion = registry.find_or_champion(version)
-        return Retrainings([champion], [train(champion)])
-    models = select_models(registry, ModelFilter(name, segment))
-    return Retrainings(models, [act_on(project, one, train) for one in models])
 
 
 def write_reports(
@@ -219,10 +86,9 @@ def write_reports(
     Raises:
         UsageError: no model is selected.
     """
-    _check_texts(name=name, segment=segment)
-    project, registry = _open(folder)
-    if not _selects_several("", all_models, name, segment):
+    if not names_several("", all_models, name, segment):
         raise UsageError("No model is selected; expected all_models=True, name or segment.")
+    project, registry = open_registry(folder)
     models = select_models(registry, ModelFilter(name, segment))
     outcomes = [act_on(project, one, partial(write_version_report, project)) for one in models]
     write_index(project)
@@ -234,25 +100,3 @@ def write_version_report(project: Project, version: ModelVersion) -> ModelOutcom
     run = open_run(project, version.run)
     write_documents(run)
     return ModelOutcome("written", note=str(write_report(run)))
-
-
-def _selects_several(version: str, all_models: bool, name: str, segment: str) -> bool:
-    """Return whether arguments select several models. Raises `UsageError` when they contradict each other."""
-    several = all_models or bool(name) or bool(segment)
-    if several and version:
-        raise UsageError(f"{version!r} names one version, and all_models, name or segment select several; state one.")
-    return several
-
-
-def _check_texts(**arguments: object) -> None:
-    """Raise `UsageError` for an argument that is no text."""
-    for name, value in arguments.items():
-        if not isinstance(value, str):
-            raise UsageError(f"{name} is of type {type(value).__name__}; expected a text.")
-
-
-def _open(folder: Path | str | None) -> tuple[Project, Registry]:
-    project = find_project(folder)
-    registry = Registry(project)
-    registry.sync()
-    return project, registry

@@ -17,8 +17,7 @@ from mlnb.monitoring.production_heads import record_heads
 from mlnb.registry.model_versions import ModelVersion
 from mlnb.registry.registry import Registry
 from mlnb.registry.retraining_marks import describe_mark, retraining_marks
-
-PIPELINE = "monitor"
+from mlnb.reports.monitoring_results import PIPELINE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +35,7 @@ class MonitorOptions:
     tolerance: float = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MonitoredModel(ModelOutcome):
     """The verdict on a model in production; the result is its outcome, and the note has its reasons.
 
@@ -45,7 +44,7 @@ class MonitoredModel(ModelOutcome):
         run: id of the run; empty: none was needed.
     """
 
-    verdict: MonitoringVerdict | None = None
+    verdict: MonitoringVerdict
     run: str = ""
 
 
@@ -56,11 +55,11 @@ class MonitoredModels(ModelOutcomes):
     def verdicts(self) -> dict[str, MonitoringVerdict]:
         """The verdict on each version, by its name; failed and skipped ones have none."""
         pairs = zip(self.versions, self, strict=True)
-        return {name: one.verdict for name, one in pairs if isinstance(one, MonitoredModel) and one.verdict}
+        return {name: one.verdict for name, one in pairs if isinstance(one, MonitoredModel)}
 
 
-def marked_verdict(registry: Registry, version: ModelVersion, options: MonitorOptions) -> MonitoringVerdict | None:
-    """Return the verdict on a version whose data was erased in part: nothing can be compared with it; None: it was not.
+def marked_outcome(registry: Registry, version: ModelVersion, options: MonitorOptions) -> MonitoredModel | None:
+    """Return the outcome of a version whose data was erased in part: nothing can be compared with it; None: it was not.
 
     Args:
         registry: The registry.
@@ -73,7 +72,7 @@ def marked_verdict(registry: Registry, version: ModelVersion, options: MonitorOp
     reason = Reason(outcome="retrain", kind="erased rows", text=describe_mark(mark))
     model = version.metadata.certificate.model
     window = MonitoringWindow(version=model, rows=0, until=time.time(), days=options.days)
-    return MonitoringVerdict(outcome="retrain", reasons=(reason,), window=window)
+    return _outcome_of(MonitoringVerdict(outcome="retrain", reasons=(reason,), window=window))
 
 
 def monitoring_request(
@@ -112,12 +111,11 @@ def monitoring_request(
     return RunRequest(pipeline=PIPELINE, inputs_from=version.run, pairs=pairs)
 
 
-def read_verdict(run: Run) -> MonitoringVerdict:
-    """Return the verdict of a finished monitoring run."""
-    return run.load("verdict", MonitoringVerdict)
+def run_outcome(run: Run) -> MonitoredModel:
+    """Return the outcome of a finished monitoring run."""
+    return _outcome_of(run.load("verdict", MonitoringVerdict), run.id)
 
 
-def outcome_of(verdict: MonitoringVerdict, run: str = "") -> MonitoredModel:
-    """Return the outcome of a verdict, of a run; empty: none was needed."""
+def _outcome_of(verdict: MonitoringVerdict, run: str = "") -> MonitoredModel:
     note = "; ".join(reason.text for reason in verdict.reasons)
-    return MonitoredModel(verdict.outcome, CODES[verdict.outcome], note, verdict, run)
+    return MonitoredModel(verdict.outcome, CODES[verdict.outcome], note, verdict=verdict, run=run)

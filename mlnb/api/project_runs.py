@@ -130,8 +130,8 @@ def run(
         )
         return _run_segments(project, request, options, progress)
     if with_global or least_rows is not None or most != MOST:
-        _check_whole("least_rows", least_rows)
-        _check_whole("most", most)
+        _check_count("least_rows", least_rows)
+        _check_count("most", most)
         raise UsageError("with_global, least_rows and most are for several models; expected each, too.")
     request, _ = with_last_data(project, request)
     return run_request(project, request, number, report, progress)
@@ -139,10 +139,8 @@ def run(
 
 def count_workers(project: Project, workers: int | None) -> int:
     """Return the number of stages that run at once; None: the setting. Raises `UsageError` for one below 1."""
-    _check_whole("workers", workers)
     number = project.settings.workers if workers is None else workers
-    if number < 1:
-        raise UsageError(f"workers is {number}; expected 1 or more.")
+    _check_count("workers", number)
     return number
 
 
@@ -245,9 +243,7 @@ def _run_segments(project: Project, request: RunRequest, options: SegmentOptions
 
     _check_type("each", options.each, str, "the name of a column, or a pattern of files")
     for name, number in (("least_rows", options.least_rows), ("most", options.most)):
-        _check_whole(name, number)
-        if number is not None and number < 1:
-            raise UsageError(f"{name} is {number}; expected 1 or more.")
+        _check_count(name, number)
     if not names_files(options.each):  # the files are the data
         request, _ = with_last_data(project, request)
     command = (*request.command(), *options.words())
@@ -287,7 +283,11 @@ def _check_type(name: str, value: object, kinds: type | tuple[type, ...], expect
         raise UsageError(f"{name} is of type {type(value).__name__}; expected {expected}.")
 
 
-def _check_whole(name: str, value: object) -> None:
-    """Raise `UsageError` for an argument that is neither None nor a whole number."""
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+def _check_count(name: str, value: object) -> None:
+    """Raise `UsageError` for an argument that is neither None nor a whole number of 1 or more."""
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int):
         raise UsageError(f"{name} is {value!r}; expected a whole number, 1 or more.")
+    if value < 1:
+        raise UsageError(f"{name} is {value}; expected 1 or more.")

@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ class RetrainOptions:
         return tuple(words)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Retraining(ModelOutcome):
     """What the retraining of a model has led to.
 
@@ -73,10 +73,10 @@ class Retraining(ModelOutcome):
         evaluation: of both on rows that are new to them.
     """
 
-    run: str = ""
-    champion: str = ""
-    challenger: str = ""
-    evaluation: ChallengeResult | None = None
+    run: str
+    champion: str
+    challenger: str
+    evaluation: ChallengeResult
 
 
 class Retrainings(ModelOutcomes):
@@ -148,8 +148,11 @@ def conclude_retraining(
     challenger = registry.register(trained)
     both = f"champion {result.champion:.4g}, challenger {result.challenger:.4g}"
     note = f"{result.metric} on {result.rows:,} new rows: {both}"
+    outcome = Retraining(
+        "unchanged", 0, note, run=trained.id, champion=champion.name, challenger=challenger.name, evaluation=result
+    )
     if challenger.number == champion.number:
-        return Retraining("unchanged", 0, note, trained.id, champion.name, challenger.name, result)
+        return outcome
     reason = options.reason or f"champion/challenger evaluation of run {trained.id}: {result.decision}"
     if CHALLENGER not in challenger.aliases:
         show(registry.promote(challenger.name, CHALLENGER, reason, force=True))
@@ -157,7 +160,7 @@ def conclude_retraining(
     if result.decision == "promote" and options.promote:
         show(registry.promote(challenger.name, CHAMPION, reason))
         state = "promoted"
-    return Retraining(state, code, note, trained.id, champion.name, challenger.name, result)
+    return replace(outcome, result=state, code=code)
 
 
 def challenger_parameters(project: Project, run: Run, champion: ModelVersion, policy: str) -> dict[str, dict[str, Any]]:
@@ -182,7 +185,7 @@ def challenger_parameters(project: Project, run: Run, champion: ModelVersion, po
             "interactions. Train on the newer log: mlnb run --data FILE, then mlnb compare."
         )
     values: dict[str, dict[str, Any]] = {}
-    for stage in project.pipeline("retrain"):
+    for stage in project.pipeline(PIPELINE):
         record = run.stages.get(stage)
         values[stage] = {
             name: parameter.value

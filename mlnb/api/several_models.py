@@ -4,19 +4,20 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
+from mlnb.api.project_folders import find_project
 from mlnb.engine.project import Project
 from mlnb.errors import MlnbError, UsageError
 from mlnb.registry.model_versions import ModelVersion, check_alias
 from mlnb.registry.registry import CHAMPION, Registry, check_reason
+from mlnb.suggestions import list_names
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FIRST_RESULT = 10  # exit codes from here on are results, such as `retrain`; those below are failures
-
-SHOWN = 20  # names of models or segments in an error
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,37 @@ class ModelOutcomes(Sequence[ModelOutcome]):
         return "\n".join(f"{name}: {one.result}{f' ({one.note})' if one.note else ''}" for name, one in pairs)
 
 
+def open_registry(folder: Path | str | None) -> tuple[Project, Registry]:
+    """Return the project of a folder, and its registry with the versions of all packaged runs.
+
+    Args:
+        folder: The project's folder or one below it; None: the working directory.
+
+    Raises:
+        ProjectError: The folder does not exist, or the settings of the project cannot be read.
+    """
+    project = find_project(folder)
+    registry = Registry(project)
+    registry.sync()
+    return project, registry
+
+
+def names_several(version: str, all_models: bool, name: str, segment: str) -> bool:
+    """Return whether arguments select several models. Raises `UsageError` when one is no text, or two contradict."""
+    check_texts(version=version, name=name, segment=segment)
+    several = all_models or bool(name) or bool(segment)
+    if several and version:
+        raise UsageError(f"{version!r} names one version, and all_models, name or segment select several; state one.")
+    return several
+
+
+def check_texts(**arguments: object) -> None:
+    """Raise `UsageError` for an argument that is no text."""
+    for name, value in arguments.items():
+        if not isinstance(value, str):
+            raise UsageError(f"{name} is of type {type(value).__name__}; expected a text.")
+
+
 def select_models(registry: Registry, filters: ModelFilter, alias: str = CHAMPION) -> list[ModelVersion]:
     """Return one version of each selected model: the one with the alias, or the newest.
 
@@ -130,17 +162,11 @@ def select_models(registry: Registry, filters: ModelFilter, alias: str = CHAMPIO
         if before is None or alias not in before.aliases:
             chosen[version.model] = version
     if not chosen:
-        names = sorted({version.model for version in versions})
-        segments = sorted({version.metadata.segment for version in versions} - {""}) if filters.segment else []
-        shown = f"the segments are {_listed(segments)}" if segments else f"there is {_listed(names)}"
+        names = {version.model for version in versions}
+        segments = {version.metadata.segment for version in versions} - {""} if filters.segment else set()
+        shown = f"the segments are {list_names(segments)}" if segments else f"there is {list_names(names)}"
         raise UsageError(f"No model is selected; {shown}. `mlnb models` lists all.")
     return list(chosen.values())
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Return the first of some names as text."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more or "none"
 
 
 def act_on(

@@ -5,7 +5,6 @@ import os
 import shutil
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from packaging.requirements import Requirement
 
 from mlnb import environment
 from mlnb.cli.check import find_problems
+from mlnb.cli.output_location import existing_folder, try_writing
 from mlnb.cli.text_tables import table
 from mlnb.engine.project import Project
 from mlnb.errors import MissingExtra, UsageError
@@ -159,13 +159,11 @@ def folders(project: Project) -> Iterator[Finding]:
 
 def unwritable(folder: Path) -> str:
     """Return why `folder` (or the folder that it would be created in) cannot be written; empty when it can."""
-    while not folder.exists():
-        folder = folder.parent
     try:
-        with tempfile.NamedTemporaryFile(dir=folder):
-            return ""
+        try_writing(existing_folder(folder))
     except OSError as error:
         return error.strerror or str(error)
+    return ""
 
 
 def machine(project: Project) -> Iterator[Finding]:

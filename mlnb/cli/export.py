@@ -95,8 +95,14 @@ def _check_location(project: Project, args: argparse.Namespace, several: bool) -
 
         check_store(_tracking_uri(args))
     else:
-        default = project.root / "dist" / (SIGNED if args.to == SIGNED else "edge")
-        check_output(args.out or default, is_folder=several or args.out is None or args.to != "onnx")
+        check_output(
+            args.out or _default_folder(project, args.to), is_folder=several or args.out is None or args.to != "onnx"
+        )
+
+
+def _default_folder(project: Project, form: str) -> Path:
+    """Return where models are written in a form, such as "onnx", without --out."""
+    return project.root / "dist" / (SIGNED if form == SIGNED else "edge")
 
 
 def export_run(project: Project, run: Run, args: argparse.Namespace, out: Path | None) -> str:
@@ -112,7 +118,7 @@ def export_run(project: Project, run: Run, args: argparse.Namespace, out: Path |
     if args.to == MLFLOW:
         return _log_to_mlflow(run, args)
     if args.to == SIGNED:
-        out = out or project.root / "dist" / SIGNED / bundle.name
+        out = out or _default_folder(project, SIGNED) / bundle.name
         signature = export_signed(bundle.folder / "model", out, args.key)
         if args.json:
             print(json.dumps({"out": str(out), "signature": str(signature), "run": run.id, "model": bundle.model_tag}))
@@ -120,7 +126,7 @@ def export_run(project: Project, run: Run, args: argparse.Namespace, out: Path |
             print(f"{signature}  (files of {bundle.model_tag} of run {run.id} in {out / MODEL})")
         return str(out)
     default = f"{bundle.name}.onnx" if args.to == "onnx" else bundle.name
-    out = out or project.root / "dist" / "edge" / default
+    out = out or _default_folder(project, args.to) / default
     module, function = EXPORTERS[args.to]
     export = getattr(importlib.import_module(f"mlnb.serving.edge.{module}"), function)
     result: ExportResult = export(bundle.folder / "model", out)

@@ -8,10 +8,9 @@ from pathlib import Path
 from mlnb.api.monitored_models import (
     MonitoredModel,
     MonitorOptions,
-    marked_verdict,
+    marked_outcome,
     monitoring_request,
-    outcome_of,
-    read_verdict,
+    run_outcome,
 )
 from mlnb.api.several_models import ModelOutcome
 from mlnb.cli import run as run_verb
@@ -75,12 +74,10 @@ def monitor_version(
     project: Project, registry: Registry, version: ModelVersion, options: MonitorOptions, args: argparse.Namespace
 ) -> ModelOutcome:
     """Run the pipeline `monitor` on the prediction log of one model, print the verdict and send it."""
-    verdict = marked_verdict(registry, version, options)
-    if verdict is not None:
-        return _end_with(outcome_of(verdict), version, args)
-    output = argparse.ArgumentParser()
-    run_verb.parser(output)
-    printed = output.parse_args(["--no-report", *(["--json"] if args.json else [])])
+    marked = marked_outcome(registry, version, options)
+    if marked is not None:
+        return _end_with(marked, version, args)
+    printed = run_verb.output_options("--no-report", *["--json"] * args.json)
     request = monitoring_request(project, registry, version, options)
     stdout = sys.stdout
     if args.json:
@@ -96,13 +93,12 @@ def monitor_version(
         window = read_log(log_folder(project, version.model))[0]
         window = window.rename(columns=lambda name: str(name).removeprefix("in."))
         print(render(open_run(project, version.run).load("training"), window, args.evidently), file=sys.stderr)
-    return _end_with(outcome_of(read_verdict(run), run.id), version, args)
+    return _end_with(run_outcome(run), version, args)
 
 
 def _end_with(outcome: MonitoredModel, version: ModelVersion, args: argparse.Namespace) -> MonitoredModel:
     """Print a verdict and send it; return it."""
     verdict = outcome.verdict
-    assert verdict is not None
     message = to_json(verdict) | {"model": version.name}
     if args.json:
         print(json.dumps(message, ensure_ascii=False))

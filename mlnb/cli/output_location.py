@@ -1,4 +1,4 @@
-"""Checks that a command can write its output where it is to be, before work begins."""
+"""Checks that files can be written to a folder, before work begins."""
 
 import os
 from pathlib import Path
@@ -19,13 +19,9 @@ def check_output(path: Path, is_folder: bool) -> None:
     """
     if not is_folder and path.is_dir():
         raise UsageError(f"The output {path} is a folder; expected the path of a file.")
-    folder = path if is_folder else path.parent
-    while not os.path.lexists(folder) and folder != folder.parent:
-        folder = folder.parent
+    folder = existing_folder(path if is_folder else path.parent)
     try:
-        probe = temporary_path(folder)
-        os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        probe.unlink()
+        try_writing(folder)
     except NotADirectoryError as error:
         raise UsageError(f"The output {path} cannot be written: {folder} is a file; expected a folder.") from error
     except FileNotFoundError as error:  # also of a link to nothing
@@ -35,3 +31,17 @@ def check_output(path: Path, is_folder: bool) -> None:
         raise UsageError(
             f"The output {path} cannot be written: {folder}: {reason}; expected a folder that you may write to: --out"
         ) from error
+
+
+def existing_folder(folder: Path) -> Path:
+    """Return a folder, or where it would be created: the first one above it that exists."""
+    while not os.path.lexists(folder) and folder != folder.parent:
+        folder = folder.parent
+    return folder
+
+
+def try_writing(folder: Path) -> None:
+    """Create a file in a folder and delete it. Raises `OSError` when that is not possible."""
+    probe = temporary_path(folder)
+    os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    probe.unlink()

@@ -74,20 +74,17 @@ def retrain_version(
         options: How the challenger is trained.
         version: The version as the command line names it; empty: it names none.
     """
-    output = argparse.ArgumentParser()
-    run_verb.parser(output)
     with retraining_request(project, champion, options, version) as request:
-        code = run_verb.run_request(project, request, output.parse_args([]))
+        code = run_verb.run_request(project, request, run_verb.output_options())
     if code:
         return ModelOutcome("failed", code)
     outcome = conclude_retraining(registry, champion, open_run(project), options, _show)
-    decision = outcome.evaluation.decision if outcome.evaluation else None
     if outcome.result == "unchanged":
         print(f"The challenger is identical to {champion.name}: nothing changes.")
     elif outcome.code == AWAITING:
         command = f"mlnb promote {outcome.challenger} --reason 'predictions reviewed'"
         print(f"Many predictions change: review them, then run `{command}`")
-    elif decision == "promote" and not options.promote:
+    elif outcome.evaluation.decision == "promote" and not options.promote:
         print(f"It can be promoted: mlnb promote {outcome.challenger} --reason 'better on new rows'")
     return outcome
 

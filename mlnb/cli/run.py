@@ -35,6 +35,13 @@ def parser(p: argparse.ArgumentParser) -> None:
     each.add_options(p)
 
 
+def output_options(*words: str) -> argparse.Namespace:
+    """Return the options of the output for `run_request`: of a command whose request has all others."""
+    p = argparse.ArgumentParser()
+    parser(p)
+    return p.parse_args(words)
+
+
 def main(args: argparse.Namespace) -> int:
     """Run every combination of the grid; return the highest exit code."""
     each.check_options(args)

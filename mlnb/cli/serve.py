@@ -72,23 +72,7 @@ def main(args: argparse.Namespace) -> int:
     host = "127.0.0.1" if args.host == "localhost" else args.host
     port = args.port or free_port(host)
     log = project.store_root / "serve" / f"{port}.log"
-    references = {"follow": (args.run or LATEST) if args.follow else None, "shadow": args.shadow, "canary": args.canary}
-    pointers = {
-        log.with_suffix(f".{name}"): reference for name, reference in references.items() if reference and not several
-    }
-    for pointer in pointers:
-        pointer.unlink(missing_ok=True)
-        os.environ[ServiceSettings.declared()[pointer.suffix[1:]].variable] = str(pointer)
-    if args.canary and not several:
-        os.environ[ServiceSettings.canary_share.variable] = str(args.share)
-    if several and (args.follow or args.canary or args.shadow):
-        followed = FollowedModels(project, log.with_suffix(".models.json"), args)
-        update = followed.update
-        os.environ[ServiceSettings.models.variable] = str(followed.path)
-    else:
-        update = FollowedPointers(project, pointers).update
-    if args.follow and not several:
-        write_pointer(log.with_suffix(".follow"), source.folder)
+    update = follow(project, log, source, args, several)
     update()
     if args.allow_anonymous:
         os.environ[ServiceSettings.allow_anonymous.variable] = "1"
@@ -113,6 +97,36 @@ def main(args: argparse.Namespace) -> int:
             print("\nStopped.")
             return 0
     raise ServingError(f"The service ended unexpectedly with exit code {code}:\n{last_lines(server.output())}")
+
+
+def follow(
+    project: Project, log: Path, source: BentoSource, args: argparse.Namespace, several: bool
+) -> Callable[[], None]:
+    """Name in the environment what the service follows: pointers, or a catalog of several models; return the update.
+
+    Args:
+        project: The project.
+        log: Of the service; what it follows is next to it.
+        source: What the service starts with.
+        args: The options of the command.
+        several: Whether the service has several models.
+    """
+    if several:
+        if not (args.follow or args.canary or args.shadow):
+            return lambda: None
+        followed = FollowedModels(project, log.with_suffix(".models.json"), args)
+        os.environ[ServiceSettings.models.variable] = str(followed.path)
+        return followed.update
+    references = {"follow": (args.run or LATEST) if args.follow else None, "shadow": args.shadow, "canary": args.canary}
+    pointers = {log.with_suffix(f".{name}"): reference for name, reference in references.items() if reference}
+    for pointer in pointers:
+        pointer.unlink(missing_ok=True)
+        os.environ[ServiceSettings.declared()[pointer.suffix[1:]].variable] = str(pointer)
+    if args.canary:
+        os.environ[ServiceSettings.canary_share.variable] = str(args.share)
+    if args.follow:
+        write_pointer(log.with_suffix(".follow"), source.folder)
+    return FollowedPointers(project, pointers).update
 
 
 def curl_options(certificates: Certificates | None) -> list[str]:

@@ -49,7 +49,7 @@ def main(args: argparse.Namespace) -> int:
     registry.sync()
     alias = args.version.removeprefix("@")
     if not selects_several(args, "" if args.version.startswith("@") else args.version):
-        return compare_version(project, registry, registry.find(args.version), args)
+        return compare_version(project, registry, registry.find(args.version), args).code
     models = [
         version
         for version in selected_models(registry, args, alias)
@@ -57,17 +57,13 @@ def main(args: argparse.Namespace) -> int:
     ]
     if not models:
         raise UsageError(f"None of the selected models has a version with the alias {alias} that is not its champion.")
-    decisions = {code: decision for decision, code in CODES.items()}
-
-    def compare(version: ModelVersion) -> ModelOutcome:
-        code = compare_version(project, registry, version, args)
-        return ModelOutcome(decisions[code], code)
-
-    return for_each_model(project, models, compare, args.json)
+    return for_each_model(project, models, lambda one: compare_version(project, registry, one, args), args.json)
 
 
-def compare_version(project: Project, registry: Registry, challenger: ModelVersion, args: argparse.Namespace) -> int:
-    """Print the comparison and promote the version if requested; return the exit code of the decision."""
+def compare_version(
+    project: Project, registry: Registry, challenger: ModelVersion, args: argparse.Namespace
+) -> ModelOutcome:
+    """Print the comparison and promote the version if requested; return the decision."""
     from mlnb.monitoring.shared_traffic import TrafficOptions, compare_traffic  # imports pandas
 
     champion = registry.find(f"{challenger.model}@{CHAMPION}")
@@ -95,7 +91,7 @@ def compare_version(project: Project, registry: Registry, challenger: ModelVersi
         entry = registry.promote(challenger.name, CHAMPION, why)
         if not args.json:
             print(entry.describe())
-    return CODES[result.decision]
+    return ModelOutcome(result.decision, CODES[result.decision])
 
 
 def _text(result: TrafficComparison) -> str:

@@ -13,9 +13,7 @@ from mlnb.errors import UsageError
 from mlnb.governance.data_versions import read_sources
 from mlnb.methods.tables.column_declarations import read_declarations
 from mlnb.monitoring.labels import read_events
-from mlnb.suggestions import did_you_mean
-
-SHOWN = 20  # columns that an error lists
+from mlnb.suggestions import did_you_mean, list_names
 
 
 def require_columns(project: Project, runs: Iterable[Run], databases: Iterable[Path], selection: Selection) -> None:
@@ -40,14 +38,13 @@ def require_columns(project: Project, runs: Iterable[Run], databases: Iterable[P
     }
     recorded |= {*read_declarations(project.root / DECLARATIONS).columns, *_label_fields(databases)}
     unknown = [name for name in selection.unknown_columns() if name not in sources | recorded]
-    existing = sorted(sources) or sorted(selection.seen | recorded)
+    existing = sources or selection.seen | recorded
     if not unknown or not existing:
         return
-    listed = ", ".join(existing[:SHOWN]) + (f" and {len(existing) - SHOWN} more" if len(existing) > SHOWN else "")
-    hint = did_you_mean(unknown[0], existing)
+    hint = did_you_mean(unknown[0], sorted(existing))
     raise UsageError(
         f"No table, prediction log, restored file or earlier run has a column {unknown[0]!r}, so "
-        f"no row is selected and nothing was erased.{hint} The columns of the data: {listed}."
+        f"no row is selected and nothing was erased.{hint} The columns of the data: {list_names(existing)}."
     )
 
 

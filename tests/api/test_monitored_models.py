@@ -6,7 +6,7 @@ import pytest
 from many_models import add_check, add_models
 
 import mlnb
-from mlnb.api import model_operations, monitored_models
+from mlnb.api import champion_operations, monitored_models
 from mlnb.engine.project import Project
 from mlnb.engine.runs import open_run
 from mlnb.errors import DataError, RegistryError, UsageError
@@ -36,7 +36,7 @@ def requests(project, monkeypatch):
         done = add_check(open_run(project, request.inputs_from), values["monitor.version"], "watch")
         return mlnb.open_run(done.id, project.root)
 
-    monkeypatch.setattr(model_operations, "run_request", run)
+    monkeypatch.setattr(champion_operations, "run_request", run)
     return seen
 
 
@@ -55,6 +55,8 @@ def test_one_model_or_several_are_monitored_from_python(project, requests):
     assert "has no prediction log" in third and outcomes.frame()["code"].max() == 10
     with pytest.raises(UsageError, match="names one version"):
         mlnb.monitor("1", name="churn*", folder=project.root)
+    with pytest.raises(UsageError, match="segment is of type int; expected a text"):
+        mlnb.monitor(segment=5, folder=project.root)
 
 
 def test_a_version_with_erased_rows_is_to_be_retrained_without_a_run(project, requests, monkeypatch):

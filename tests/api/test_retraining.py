@@ -4,7 +4,7 @@ import pytest
 from many_models import add_models
 
 import mlnb
-from mlnb.api import model_operations, retraining
+from mlnb.api import champion_operations, retraining
 from mlnb.api.retraining import AWAITING, RetrainOptions, conclude_retraining, retraining_request
 from mlnb.engine.formats import save_object
 from mlnb.engine.project import Project
@@ -106,7 +106,7 @@ def test_one_model_or_several_are_retrained_from_python(trained, monkeypatch):
             raise DataError("no rows")
         return mlnb.open_run(trained.id, project.root)
 
-    monkeypatch.setattr(model_operations, "run_request", run)
+    monkeypatch.setattr(champion_operations, "run_request", run)
     (outcome,) = mlnb.retrain(f"{model}:1", workers=3, report=False, folder=project.root)
     assert outcome.result == "trained" and outcome.evaluation.decision == "promote"
     assert requests[0][0].program[:3] == ("mlnb", "retrain", f"{model}:1") and requests[0][1:] == (3, False)
@@ -118,5 +118,7 @@ def test_one_model_or_several_are_retrained_from_python(trained, monkeypatch):
     assert list(outcomes.finished) == [f"{model}:1"] and outcomes.frame()["code"].max() == DataError.exit_code
     with pytest.raises(UsageError, match="names one version"):
         mlnb.retrain("1", all_models=True, folder=project.root)
+    with pytest.raises(UsageError, match="version is of type int; expected a text"):
+        mlnb.retrain(1, folder=project.root)
     with pytest.raises(UsageError, match="workers is 0"):
         mlnb.retrain(all_models=True, workers=0, folder=project.root)

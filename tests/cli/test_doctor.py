@@ -75,6 +75,12 @@ def test_a_read_only_folder_is_reported(tmp_path: Path) -> None:
     assert doctor.unwritable(tmp_path / "runs") == "Permission denied"
 
 
+def test_a_link_to_nothing_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "runs").symlink_to(tmp_path / "missing")
+    assert doctor.unwritable(tmp_path / "runs") == "No such file or directory"
+    assert doctor.unwritable(tmp_path / "new" / "runs") == "" and not (tmp_path / "new").exists()
+
+
 def test_a_file_in_place_of_a_folder_is_reported(project: Project) -> None:
     project.runs.touch()
     assert states(doctor.folders(project))["runs"] == "wrong"

@@ -7,9 +7,9 @@ from mlnb.codec import Json, Record
 from mlnb.errors import UsageError
 from mlnb.serving.runtime.model_parts import read_record
 from mlnb.settings import ServiceSettings
+from mlnb.suggestions import list_names
 
 CATALOG = "models.json"  # name of the file in a folder of models
-LISTED = 20  # names that a message lists
 
 
 class ServedModel(Record, frozen=True, kw_only=True):
@@ -86,9 +86,3 @@ def segment_of(value: Json) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return "" if value is None else str(value).strip()
-
-
-def list_names(names: list[str]) -> str:
-    """Return the first names for a message, and how many more there are."""
-    more = len(names) - LISTED
-    return ", ".join(sorted(names)[:LISTED]) + (f" and {more} more" if more > 0 else "") if names else "none"

@@ -8,7 +8,7 @@ from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.recommendation.recommenders import METADATA, RecommenderMetadata
 from mlnb.methods.tables.columns import Schema
 from mlnb.serving.runtime.http_messages import MODELS_ROUTE, RECOMMEND_ROUTE, ROUTE, Reply, refuse
-from mlnb.serving.runtime.model_catalog import ModelCatalog, list_names
+from mlnb.serving.runtime.model_catalog import ModelCatalog
 from mlnb.serving.runtime.model_parts import read_example, read_json, read_record
 from mlnb.serving.runtime.model_reloader import find_model
 from mlnb.serving.runtime.model_slots import ModelSlot
@@ -17,6 +17,7 @@ from mlnb.serving.runtime.recommendation_schemas import add_recommendations
 from mlnb.serving.runtime.response_schemas import describe_model_service, describe_responses, describe_rows
 from mlnb.serving.runtime.served_tasks import find_served_task
 from mlnb.serving.runtime.traffic_routing import Canary, Shadow
+from mlnb.suggestions import list_names
 
 
 def describe_path(path: str, catalog: ModelCatalog, slots: Mapping[str, ModelSlot]) -> Reply | None:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from mlnb.codec import Json, JsonObject, convert, replace
 from mlnb.methods.contracts.responses import RowProblem
 from mlnb.serving.runtime.http_messages import Reply
-from mlnb.serving.runtime.model_catalog import LISTED, ModelCatalog, list_names, segment_of
+from mlnb.serving.runtime.model_catalog import ModelCatalog, segment_of
 from mlnb.serving.runtime.model_parts import Row
 from mlnb.serving.runtime.request_bodies import SHOWN, BadRequest, BadRows, Refusal
+from mlnb.suggestions import LISTED, list_names
 
 LONGEST_VERSIONS = 1_000  # characters of the header X-Model-Version
 

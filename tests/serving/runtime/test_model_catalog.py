@@ -5,14 +5,7 @@ from model_catalogs import write_catalog
 
 from mlnb.codec import encode
 from mlnb.errors import SchemaError
-from mlnb.serving.runtime.model_catalog import (
-    LISTED,
-    ModelCatalog,
-    ServedModel,
-    list_names,
-    read_catalog,
-    segment_of,
-)
+from mlnb.serving.runtime.model_catalog import ModelCatalog, ServedModel, read_catalog, segment_of
 
 
 def test_a_catalog_is_read_as_it_was_written(tmp_path):
@@ -42,8 +35,3 @@ def test_a_catalog_that_contradicts_itself_is_refused(tmp_path, names, fallback,
 def test_values_name_segments_as_in_training():
     values = ["Berlin", " Berlin ", 7, 7.0, 7.5, True, None, ""]
     assert [segment_of(value) for value in values] == ["Berlin", "Berlin", "7", "7", "7.5", "True", "", ""]
-
-
-def test_lists_of_names_are_bounded():
-    assert list_names([]) == "none" and list_names(["b", "a"]) == "a, b"
-    assert list_names([f"{number:03}" for number in range(LISTED + 5)]).endswith("019 and 5 more")
