@@ -33,6 +33,7 @@ from mlnb.serving.runtime.http_messages import (
 )
 from mlnb.serving.runtime.json_rows import SMALL, read_rows
 from mlnb.serving.runtime.memory_budget import Reservation
+from mlnb.serving.runtime.model_catalog import CANARY, SHADOW
 from mlnb.serving.runtime.model_parts import Row
 from mlnb.serving.runtime.model_reloader import LoadedModel, ModelReloader
 from mlnb.serving.runtime.prediction_log import PredictionLog
@@ -43,7 +44,7 @@ from mlnb.serving.runtime.response_bodies import encode_responses, to_values
 from mlnb.serving.runtime.sliced_requests import Outcome, SlicedRequest, encode_rows
 from mlnb.serving.runtime.structured_logs import log_event
 from mlnb.serving.runtime.table_decoder import MAX_TABLE_ROWS
-from mlnb.serving.runtime.traffic_routing import CANARY, SHADOW, Canary, TrafficRouter
+from mlnb.serving.runtime.traffic_routing import Canary, TrafficRouter
 from mlnb.settings import ServiceSettings
 
 INLINE_ROWS = 64  # rows of a JSON body that is handled in the event loop

@@ -9,6 +9,7 @@ from mlnb.serving.runtime.model_parts import read_record
 from mlnb.settings import ServiceSettings
 
 CATALOG = "models.json"  # name of the file in a folder of models
+CANARY, SHADOW = "canary", "shadow"  # roles of a version next to the one in use
 LISTED = 20  # names that a message lists
 
 

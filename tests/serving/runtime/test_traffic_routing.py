@@ -9,7 +9,7 @@ from mlnb.errors import SettingsError
 from mlnb.methods.contracts.responses import ClassResponse
 from mlnb.serving.runtime.http_messages import RequestOptions
 from mlnb.serving.runtime.prometheus_metrics import service_metrics
-from mlnb.serving.runtime.traffic_routing import LEAST, Canary, Shadow, routing_key
+from mlnb.serving.runtime.traffic_routing import LEAST, Canary, Shadow
 from mlnb.settings import ServiceSettings
 
 CHAMPION = SimpleNamespace(version="churn:1", predictor=None)
@@ -130,7 +130,3 @@ def test_a_shadow_with_another_number_of_responses_goes_on_with_the_next_request
         shadow.submit(RequestOptions(), [{"a": 1}], responses, "churn:1")
     shadow.close()
     assert len(logged) == 1 and count._value.get() == before + 1
-
-
-def test_routing_keys():
-    assert routing_key({b"x-routing-key": b"customer 7"}, "r1") == "customer 7" and routing_key({}, "r1") == "r1"
