@@ -211,18 +211,18 @@ class TrafficRouter:
             return False
         if used is None:
             reloader = ModelReloader(own, pointer, lambda old, new: None, self.metrics.count_refused_model)
-            reloader.check()
             if role == CANARY:
                 self.canary = used = Canary(reloader, self.share, self.metrics)
             else:
                 self.shadow = used = Shadow(reloader, self.log, self.metrics)
         else:
             used.reloader.pointer = pointer
-            used.reloader.check()
         if self.canary is not None:
             self.canary.share = self.share
         if watch:
             used.reloader.start()
+        else:
+            used.reloader.check()
         return used.reloader.named
 
     @property

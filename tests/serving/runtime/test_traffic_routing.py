@@ -9,7 +9,7 @@ from mlnb.errors import SettingsError
 from mlnb.methods.contracts.responses import ClassResponse
 from mlnb.serving.runtime.http_messages import RequestOptions
 from mlnb.serving.runtime.prometheus_metrics import service_metrics
-from mlnb.serving.runtime.traffic_routing import LEAST, Canary, Shadow
+from mlnb.serving.runtime.traffic_routing import LEAST, Canary, Shadow, TrafficRouter
 from mlnb.settings import ServiceSettings
 
 CHAMPION = SimpleNamespace(version="churn:1", predictor=None)
@@ -84,6 +84,14 @@ def test_occasional_stalls_do_not_withdraw_a_canary():
         canary.record("churn:1", 0.001, failed=False, canary=False)
         canary.record("churn:2", 0.300 if number % 25 == 0 else 0.001, failed=False, canary=True)
     assert canary.withdrawn == ""
+
+
+def test_a_pointer_to_no_model_is_refused_once_at_the_start(tmp_path):
+    (pointer := tmp_path / "pointer").symlink_to(tmp_path / "missing")
+    router = TrafficRouter(0.1, service_metrics(), None)
+    assert not router.point("canary", SimpleNamespace(version="once:1"), pointer, watch=True)
+    router.close()
+    assert service_metrics().swaps.labels("refused", "once")._value.get() == 1.0
 
 
 def test_a_shadow_is_compared_and_logged_and_delays_nothing():
