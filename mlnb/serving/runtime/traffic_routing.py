@@ -231,8 +231,8 @@ class TrafficRouter:
         return self.canary.withdrawn if self.canary is not None else ""
 
     def withdraw(self, version: str) -> None:
-        """Send no request to a version of the canary that was withdrawn before; empty: none was."""
-        if self.canary is not None and version:
+        """Send no request to a version of the canary that was withdrawn before, unless another has been since."""
+        if self.canary is not None and not self.canary.withdrawn:
             self.canary.withdrawn = version
 
     def stop(self) -> None:
