@@ -145,8 +145,7 @@ class Endpoint:
             rows: of a small body, where they have been read; None: they are read.
         """
         current, canary = self.reloader.current, self.router.canary
-        chosen = canary.choose(options.key, current) if canary is not None else None
-        if canary is not None and chosen is not None:
+        if canary is not None and (chosen := canary.choose(options.key, current)) is not None:
             reply = self._respond(chosen, body, options, deadline, rows, canary, is_canary=True)
             if reply.status < 500:
                 return reply  # else the current model responds: a client never gets a canary's failure
