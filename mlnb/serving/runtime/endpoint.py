@@ -74,7 +74,8 @@ class Endpoint:
         self.resources = shared[0] if shared else EndpointResources(settings)
         self.metrics = self.resources.metrics
         follow = Path(settings.follow) if settings.follow and not shared else None
-        self.reloader = ModelReloader(folder, follow, self.metrics.switch_version, self.metrics.count_refused_model)
+        own, metrics = LoadedModel.load(folder), self.metrics
+        self.reloader = ModelReloader(own, follow, metrics.switch_version, metrics.count_refused_model)
         self.recommendations = RecommendationEndpoint(self.reloader, self.resources)
         self.log = shared[1] if shared else PredictionLog.from_settings(settings, self.metrics.count_logged)
         log_shadow = partial(_log_shadow, self.log) if self.log else None
@@ -82,7 +83,7 @@ class Endpoint:
         if not shared:
             for role, pointer in ((CANARY, settings.canary), (SHADOW, settings.shadow)):
                 if pointer:
-                    self.router.point(role, self.reloader.current, Path(pointer), watch=True)
+                    self.router.point(role, own, Path(pointer), watch=True)
         # What is logged must fit in the log's queue.
         self.table_rows = min(MAX_TABLE_ROWS, settings.log_limit) if self.log else MAX_TABLE_ROWS
         self.checked: tuple[LoadedModel, float, bool] | None = None  # model, time and result of the last replay
