@@ -65,7 +65,8 @@ class ParquetTable:
         """Return a column (n,). Raises `KeyError` for an unknown name."""
         if name not in self.columns:
             raise KeyError(name)
-        column: pandas.Series[Any] = self._read(name)[name]
+        with self._open() as file:
+            column: pandas.Series[Any] = self._read(file, name)[name]
         return column
 
     def to_pandas(self, files: ColumnFiles = IN_MEMORY) -> "pandas.DataFrame":
@@ -78,9 +79,10 @@ class ParquetTable:
 
         columns, attrs = dict[str, Any](), dict[Any, Any]()
         keep = files.keeper(self.nbytes)
-        for name in self.columns:
-            part = self._read(name)
-            columns[name], attrs = keep(part[name]), part.attrs
+        with self._open() as file:
+            for name in self.columns:
+                part = self._read(file, name)
+                columns[name], attrs = keep(part[name]), part.attrs
         table = pandas.DataFrame(columns, copy=False)
         table.attrs = attrs
         return table
@@ -127,12 +129,12 @@ class ParquetTable:
         self.path.unlink()
         return ParquetTable(path)
 
-    def _read(self, name: str) -> "pandas.DataFrame":
+    def _read(self, file: Any, name: str) -> "pandas.DataFrame":
+        """Return a column of the open file, as a table."""
         import pyarrow
 
-        with self._open() as file:
-            # In other threads Arrow would keep what each of them took, out of reach of `release_unused`.
-            read = file.read([name], use_threads=False, use_pandas_metadata=True)
+        # In other threads Arrow would keep what each of them took, out of reach of `release_unused`.
+        read = file.read([name], use_threads=False, use_pandas_metadata=True)
         part: pandas.DataFrame = read.to_pandas(use_threads=False)
         part.attrs = json.loads((self._footer.metadata or {}).get(b"PANDAS_ATTRS", b"{}"))
         del read

@@ -10,7 +10,7 @@ from mlnb.registry.registry import Registry
 from mlnb.serving.packaging.bundles import Bundle
 from mlnb.serving.packaging.multi_model_bundles import PackagedModel
 from mlnb.serving.packaging.packaged_runs import find_packaged_run
-from mlnb.serving.runtime.traffic_routing import CANARY, SHADOW
+from mlnb.serving.runtime.model_catalog import CANARY, SHADOW
 
 
 def assign_roles(

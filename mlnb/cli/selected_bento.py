@@ -18,8 +18,7 @@ from mlnb.serving.packaging.bundles import BentoSource
 from mlnb.serving.packaging.model_names import segment_model
 from mlnb.serving.packaging.multi_model_bundles import SHARE, PackagedModel, make_multi_model_bundle
 from mlnb.serving.packaging.packaged_runs import LATEST, build_packaged_run, find_packaged_run
-from mlnb.serving.runtime.model_catalog import check_share
-from mlnb.serving.runtime.traffic_routing import CANARY, SHADOW
+from mlnb.serving.runtime.model_catalog import CANARY, SHADOW, check_share
 from mlnb.settings import ServiceSettings
 
 

@@ -25,9 +25,8 @@ from mlnb.serving.packaging.bundles import (
 from mlnb.serving.packaging.imported_modules import copy_modules
 from mlnb.serving.packaging.library_requirements import IMPORTED, NEEDED, imported_versions, system_packages
 from mlnb.serving.packaging.model_names import tag_name
-from mlnb.serving.runtime.model_catalog import CATALOG, ModelCatalog, ServedModel
+from mlnb.serving.runtime.model_catalog import CANARY, CATALOG, SHADOW, ModelCatalog, ServedModel
 from mlnb.serving.runtime.model_parts import read_json
-from mlnb.serving.runtime.traffic_routing import CANARY, SHADOW
 from mlnb.settings import ServiceSettings
 
 SERVICE = "models"  # name of the service's folder, and of the folder of the models in a bundle

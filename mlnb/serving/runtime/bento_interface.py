@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from mlnb.codec import JsonObject
 from mlnb.errors import SettingsError, UsageError
 from mlnb.methods.contracts.problems import ProblemContract
+from mlnb.methods.recommendation.recommenders import RecommenderMetadata
 from mlnb.methods.tables.columns import Schema
 from mlnb.serving.runtime import supervisor
 from mlnb.serving.runtime.access import PROBES, AccessControl, bound_host, check_exposure
@@ -98,10 +99,20 @@ class PredictionService(bentoml.Service):  # type: ignore[misc]
     def openapi_spec(self) -> Any:
         """BentoML's description, with the errors, other bodies, headers and keys that it does not know."""
         document = describe_service(super().openapi_spec.asdict(), ROUTE)
-        recommender = self.instance.endpoint.recommender if self.instance is not None else None
+        recommender = self.recommender
         return OpenApiDocument(
             document if recommender is None else add_recommendations(document, RECOMMEND_ROUTE, recommender)
         )
+
+    @property
+    def recommender(self) -> RecommenderMetadata | None:
+        """What the model in use recommends from; None where it is of no interaction log, or no worker has started."""
+        return self.instance.endpoint.recommender if self.instance is not None else None
+
+    @property
+    def routes(self) -> list[str]:
+        """The paths of requests, the most useful first: of a log, the other predicts from features of candidates."""
+        return [ROUTE] if self.recommender is None else [RECOMMEND_ROUTE, ROUTE]
 
 
 @dataclass(frozen=True)
@@ -152,7 +163,7 @@ class RequestRouter:
         elif path not in OTHERS and path not in ("/", "/docs.json"):
             described = self.service.instance.endpoint.describe(path)
             if described is None:
-                routes = " or ".join(f"POST {route}" for route in _routes(self.service.openapi_spec.asdict()))
+                routes = " or ".join(f"POST {route}" for route in self.service.routes)
                 refused = JSONResponse({"error": f"expected {routes}, or GET / for the documentation"}, 404)
         if refused is None and method not in ("GET", "HEAD"):
             refused = JSONResponse({"error": "expected GET"}, 405, {"Allow": "GET, HEAD"})
@@ -173,14 +184,9 @@ class RequestRouter:
             encoded = json.dumps(document, ensure_ascii=True, separators=(",", ":")).encode()
             self.documents = {
                 "/docs.json": ("application/json", encoded),
-                "/": ("text/html; charset=utf-8", make_page(document, _routes(document)).encode()),
+                "/": ("text/html; charset=utf-8", make_page(document, self.service.routes).encode()),
             }
         return self.documents[path]
-
-
-def _routes(document: Any) -> list[str]:
-    """Return the paths of requests, the most useful first: of a log, the other predicts from features of candidates."""
-    return [route for route in (RECOMMEND_ROUTE, ROUTE) if route in document["paths"]]
 
 
 class RequestBody(IORootModel[Any]):  # type: ignore[misc]

@@ -33,6 +33,7 @@ from mlnb.serving.runtime.http_messages import (
 )
 from mlnb.serving.runtime.json_rows import SMALL, read_rows
 from mlnb.serving.runtime.memory_budget import Reservation
+from mlnb.serving.runtime.model_catalog import CANARY, SHADOW
 from mlnb.serving.runtime.model_parts import Row
 from mlnb.serving.runtime.model_reloader import LoadedModel, ModelReloader
 from mlnb.serving.runtime.prediction_log import PredictionLog
@@ -43,7 +44,7 @@ from mlnb.serving.runtime.response_bodies import encode_responses, to_values
 from mlnb.serving.runtime.sliced_requests import Outcome, SlicedRequest, encode_rows
 from mlnb.serving.runtime.structured_logs import log_event
 from mlnb.serving.runtime.table_decoder import MAX_TABLE_ROWS
-from mlnb.serving.runtime.traffic_routing import CANARY, SHADOW, Canary, TrafficRouter
+from mlnb.serving.runtime.traffic_routing import Canary, TrafficRouter
 from mlnb.settings import ServiceSettings
 
 INLINE_ROWS = 64  # rows of a JSON body that is handled in the event loop
@@ -73,7 +74,8 @@ class Endpoint:
         self.resources = shared[0] if shared else EndpointResources(settings)
         self.metrics = self.resources.metrics
         follow = Path(settings.follow) if settings.follow and not shared else None
-        self.reloader = ModelReloader(folder, follow, self.metrics.switch_version, self.metrics.count_refused_model)
+        own, metrics = LoadedModel.load(folder), self.metrics
+        self.reloader = ModelReloader(own, follow, metrics.switch_version, metrics.count_refused_model)
         self.recommendations = RecommendationEndpoint(self.reloader, self.resources)
         self.log = shared[1] if shared else PredictionLog.from_settings(settings, self.metrics.count_logged)
         log_shadow = partial(_log_shadow, self.log) if self.log else None
@@ -81,7 +83,7 @@ class Endpoint:
         if not shared:
             for role, pointer in ((CANARY, settings.canary), (SHADOW, settings.shadow)):
                 if pointer:
-                    self.router.point(role, self.reloader.current, Path(pointer), watch=True)
+                    self.router.point(role, own, Path(pointer), watch=True)
         # What is logged must fit in the log's queue.
         self.table_rows = min(MAX_TABLE_ROWS, settings.log_limit) if self.log else MAX_TABLE_ROWS
         self.checked: tuple[LoadedModel, float, bool] | None = None  # model, time and result of the last replay
@@ -144,8 +146,7 @@ class Endpoint:
             rows: of a small body, where they have been read; None: they are read.
         """
         current, canary = self.reloader.current, self.router.canary
-        chosen = canary.choose(options.key, current) if canary is not None else None
-        if canary is not None and chosen is not None:
+        if canary is not None and (chosen := canary.choose(options.key, current)) is not None:
             reply = self._respond(chosen, body, options, deadline, rows, canary, is_canary=True)
             if reply.status < 500:
                 return reply  # else the current model responds: a client never gets a canary's failure

@@ -1,6 +1,6 @@
 """The HTTP side of a request: its options and body as ASGI delivers them, and the reply."""
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -10,7 +10,6 @@ from mlnb.methods.contracts.responses import RowProblem
 from mlnb.serving.runtime.memory_budget import Reservation
 from mlnb.serving.runtime.request_bodies import MAX_BYTES, BadRequest, Body, Refusal, too_large
 from mlnb.serving.runtime.table_decoder import ARROW, PARQUET
-from mlnb.serving.runtime.traffic_routing import routing_key
 
 Scope = MutableMapping[str, Any]  # ASGI's types: https://asgi.readthedocs.io/en/latest/specs/www.html
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -136,6 +135,11 @@ def read_options(query: bytes, headers: Headers, request_id: str) -> RequestOpti
         key=routing_key(headers, request_id),
         event_time=headers.get(b"x-event-time", b""),
     )
+
+
+def routing_key(headers: Mapping[bytes, bytes], request_id: str) -> str:
+    """Return the key that routes a request: that of the header, so that a customer gets one model, else its id."""
+    return headers.get(b"x-routing-key", b"").decode("latin-1") or request_id
 
 
 def _read_explain(query: bytes) -> bool:

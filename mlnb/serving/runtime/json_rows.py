@@ -54,17 +54,17 @@ def read_slices(body: Body, limit: int = MAX_ROWS) -> Iterator[list[JsonObject]]
 
 
 def _explain(error: Exception) -> BadRequest:
-    return error if isinstance(error, BadRequest) else _bad_body(f"no JSON ({error})")
+    return error if isinstance(error, BadRequest) else bad_body(f"no JSON ({error})")
 
 
 def _read_whole(body: Body, limit: int) -> list[JsonObject]:
     text = body.decode("utf-8-sig")
     rows = _decode_plain(text)
     if not isinstance(rows, list):
-        raise _bad_body(_kind(rows))
+        raise bad_body(_kind(rows))
     for number, row in enumerate(rows):
         if not isinstance(row, dict):
-            raise _bad_body(f"{_kind(row)} as row {number}", number)
+            raise bad_body(f"{_kind(row)} as row {number}", number)
     if len(rows) > limit:
         raise _too_many(limit)
     if text.count(":") != sum(map(len, rows)):  # of a name that occurs twice, or of texts and objects in a row
@@ -74,14 +74,14 @@ def _read_whole(body: Body, limit: int) -> list[JsonObject]:
 
 def _read_parts(text: "_Text", limit: int) -> Iterator[list[JsonObject]]:
     if (first := text.next()) != "[":
-        raise _bad_body(_name(first))
+        raise bad_body(_name(first))
     text.at += 1
     rows: list[JsonObject] = []
     number = size = 0
     more = text.next() != "]"
     while more:
         if (first := text.next()) != "{":
-            raise _bad_body(f"{_name(first)} as row {number}", number)
+            raise bad_body(f"{_name(first)} as row {number}", number)
         if number == limit:
             raise _too_many(limit)
         row, length = text.read_object()
@@ -194,9 +194,10 @@ def _too_many(limit: int) -> BadRequest:
     return too_large(f"more than {limit:,} rows", f"at most {limit:,} rows in one request")
 
 
-def _bad_body(found: str, row: int | None = None) -> BadRequest:
-    problem = RowProblem(row=row, column=None, found=found, expected=EXPECTED_ROWS)
-    return BadRequest(f"the body: found {found}, expected {EXPECTED_ROWS}", [problem], 400)
+def bad_body(found: str, row: int | None = None, expected: str = EXPECTED_ROWS) -> BadRequest:
+    """Return the error for a body that does not have the form of a request."""
+    problem = RowProblem(row=row, column=None, found=found, expected=expected)
+    return BadRequest(f"the body: found {found}, expected {expected}", [problem], 400)
 
 
 def _name(first: str) -> str:

@@ -10,6 +10,7 @@ from mlnb.settings import ServiceSettings
 from mlnb.suggestions import list_names
 
 CATALOG = "models.json"  # name of the file in a folder of models
+CANARY, SHADOW = "canary", "shadow"  # roles of a version next to the one in use
 
 
 class ServedModel(Record, frozen=True, kw_only=True):

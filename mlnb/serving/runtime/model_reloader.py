@@ -45,7 +45,7 @@ class ModelReloader:
     """Keeps `current` at the model that a pointer names, as long as that model passes its checks.
 
     Args:
-        own: the bento's model, or its folder, which is used until the pointer names another.
+        own: the bento's model, which is used until the pointer names another.
         pointer: None: the model never changes.
         on_switch: called with the old and the new version at each change, and with "" and the first at the start.
         on_refusal: called with the current version when a new model is not used.
@@ -57,15 +57,14 @@ class ModelReloader:
 
     def __init__(
         self,
-        own: Path | LoadedModel,
+        own: LoadedModel,
         pointer: Path | None,
         on_switch: Callable[[str, str], None],
         on_refusal: Callable[[str], None],
     ) -> None:
         self.pointer, self.on_switch, self.on_refusal = pointer, on_switch, on_refusal
         self.checked: tuple[Path, int] | None = None  # folder and modification time of the last model that was tried
-        self.current = LoadedModel.load(own) if isinstance(own, Path) else own
-        self.named = False
+        self.current, self.named = own, False
         self.on_switch("", self.current.version)
         self.stopping = threading.Event()
 

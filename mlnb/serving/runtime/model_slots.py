@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlnb.serving.runtime.endpoint import Endpoint
-from mlnb.serving.runtime.model_catalog import ServedModel
-from mlnb.serving.runtime.traffic_routing import CANARY, SHADOW
+from mlnb.serving.runtime.model_catalog import CANARY, SHADOW, ServedModel
 
 FILE_FACTOR = 3.0  # memory of a loaded model by the bytes of its files, before it was measured
 MODEL = "model"  # role of the model itself

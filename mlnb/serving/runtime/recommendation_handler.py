@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mlnb.codec import Json, JsonObject, replace
+from mlnb.codec import Json, JsonObject
 from mlnb.errors import SettingsError
 from mlnb.methods.contracts.responses import Golden, RowProblem
 from mlnb.methods.decisions.decision_rules import decide
@@ -19,7 +19,7 @@ from mlnb.methods.recommendation.recommenders import (
     to_response,
 )
 from mlnb.methods.tables.pseudonyms import Protection
-from mlnb.serving.runtime.json_rows import EXPECTED_ROWS, read_rows
+from mlnb.serving.runtime.json_rows import bad_body, read_rows
 from mlnb.serving.runtime.model_parts import Row, read_record
 from mlnb.serving.runtime.parity import Difference, find_difference
 from mlnb.serving.runtime.request_bodies import SHOWN, BadRequest, BadRows, Body, too_large
@@ -38,11 +38,10 @@ def read_users(body: Body) -> list[JsonObject]:
     try:
         return read_rows(body)
     except BadRequest as error:
-        problems = [
-            replace(problem, expected=EXPECTED_USERS) if problem.expected == EXPECTED_ROWS else problem
-            for problem in error.problems
-        ]
-        raise BadRequest(str(error).replace(EXPECTED_ROWS, EXPECTED_USERS), problems, error.status) from None
+        if error.status != 400:
+            raise
+        (problem,) = error.problems
+        raise bad_body(problem.found, problem.row, EXPECTED_USERS) from None
 
 
 class RecommendationHandler:

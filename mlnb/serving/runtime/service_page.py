@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from mlnb.serving.runtime.http_messages import ROUTE
+from mlnb.serving.runtime.http_messages import RECOMMEND_ROUTE
 
 STYLE = """
 :root { color-scheme: light dark; --page: #fff; --cue: #0005; }
@@ -104,7 +104,7 @@ def _section(operation: Any, route: str, titled: bool) -> str:
         f"<tr><td>{escape(str(status))}</td><td>{escape(str(response.get('description', '')))}</td></tr>"
         for status, response in operation["responses"].items()
     )
-    of_rows = route.endswith(ROUTE) or not titled
+    of_rows = not route.endswith(RECOMMEND_ROUTE)
     level, heading = ("h3", f"<h2>POST {escape(route)}</h2>\n") if titled else ("h2", "")
     fields, button = ("Columns", "Predict") if of_rows else ("Fields", "Recommend")
     explain = '<label><input name="explain" type="checkbox"> explain</label>' if of_rows else ""

@@ -9,22 +9,19 @@ import logging
 import threading
 import zlib
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING
 
 from mlnb.methods.contracts.responses import Response
+from mlnb.serving.runtime.http_messages import RequestOptions
+from mlnb.serving.runtime.model_catalog import CANARY
 from mlnb.serving.runtime.model_parts import Row
 from mlnb.serving.runtime.model_reloader import LoadedModel, ModelReloader
 from mlnb.serving.runtime.prometheus_metrics import ServiceMetrics
 from mlnb.serving.runtime.structured_logs import log_event
 
-if TYPE_CHECKING:
-    from mlnb.serving.runtime.http_messages import RequestOptions
-
-CANARY, SHADOW = "canary", "shadow"  # roles of a model
 LEAST = 50  # requests of each model before they are compared
 ERRORS = 0.02  # share of failures above which the canary is withdrawn
 SLOWER = 3.0  # times the mean duration of the current model above which it is
@@ -33,7 +30,7 @@ EVERY = 10  # requests of the canary between two comparisons
 WAITING = 1000  # requests that may wait for the shadow; more are left out, and counted
 
 # options of the request, version, rows, responses, seconds
-LogShadow = Callable[["RequestOptions", str, list[Row], Sequence[Response], float], None]
+LogShadow = Callable[[RequestOptions, str, list[Row], Sequence[Response], float], None]
 
 
 @dataclass
@@ -129,7 +126,7 @@ class Shadow:
         self.thread = threading.Thread(target=self._work, name="shadow", daemon=True)
         self.thread.start()
 
-    def submit(self, request: "RequestOptions", rows: list[Row], responses: Sequence[Response], version: str) -> None:
+    def submit(self, request: RequestOptions, rows: list[Row], responses: Sequence[Response], version: str) -> None:
         """Queue a request that the current model, of this version, has responded to."""
         own = self.reloader.current.version
         if not self.reloader.named or own == version:
@@ -214,18 +211,18 @@ class TrafficRouter:
             return False
         if used is None:
             reloader = ModelReloader(own, pointer, lambda old, new: None, self.metrics.count_refused_model)
-            reloader.check()
             if role == CANARY:
                 self.canary = used = Canary(reloader, self.share, self.metrics)
             else:
                 self.shadow = used = Shadow(reloader, self.log, self.metrics)
         else:
             used.reloader.pointer = pointer
-            used.reloader.check()
         if self.canary is not None:
             self.canary.share = self.share
         if watch:
             used.reloader.start()
+        else:
+            used.reloader.check()
         return used.reloader.named
 
     @property
@@ -234,8 +231,8 @@ class TrafficRouter:
         return self.canary.withdrawn if self.canary is not None else ""
 
     def withdraw(self, version: str) -> None:
-        """Send no request to a version of the canary that was withdrawn before; empty: none was."""
-        if self.canary is not None and version:
+        """Send no request to a version of the canary that was withdrawn before, unless another has been since."""
+        if self.canary is not None and not self.canary.withdrawn:
             self.canary.withdrawn = version
 
     def stop(self) -> None:
@@ -249,8 +246,3 @@ class TrafficRouter:
         self.stop()
         if self.shadow is not None:
             self.shadow.close()
-
-
-def routing_key(headers: Mapping[bytes, bytes], request_id: str) -> str:
-    """Return the key that routes a request: that of the header, so that a customer gets one model, else its id."""
-    return headers.get(b"x-routing-key", b"").decode("latin-1") or request_id

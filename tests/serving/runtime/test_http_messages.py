@@ -6,7 +6,14 @@ import json
 import pytest
 
 from mlnb.serving.runtime import http_messages
-from mlnb.serving.runtime.http_messages import RequestOptions, discard_body, read_body, read_options, refuse
+from mlnb.serving.runtime.http_messages import (
+    RequestOptions,
+    discard_body,
+    read_body,
+    read_options,
+    refuse,
+    routing_key,
+)
 from mlnb.serving.runtime.memory_budget import MemoryBudget, Reservation
 from mlnb.serving.runtime.request_bodies import BadRequest
 from mlnb.serving.runtime.table_decoder import ARROW
@@ -32,6 +39,10 @@ def test_options_come_from_headers_and_query():
     assert read_options(b"", {b"content-type": ARROW.encode()}, "r2") == RequestOptions(
         kind=ARROW, request_id="r2", key="r2"
     )
+
+
+def test_routing_keys():
+    assert routing_key({b"x-routing-key": b"customer 7"}, "r1") == "customer 7" and routing_key({}, "r1") == "r1"
 
 
 def test_a_type_that_is_not_read_is_refused():

@@ -195,6 +195,9 @@ def test_canary_and_shadow_are_loaded_counted_and_unloaded_with_their_model(make
     write_catalog(tmp_path, folders, routes={"a": {**roles, "canary": roles["shadow"]}})
     assert pool.refresh() and again.canary.reloader.current.version == "a:3"  # another canary, in the same endpoint
     assert any(again.canary.choose(f"{number}", slot.endpoint.reloader.current) for number in range(40))
+    again.canary.withdrawn = "a:3"
+    write_catalog(tmp_path, folders, routes={"a": {**roles, "canary": roles["shadow"], "share": 0.2}})
+    assert pool.refresh() and again.withdrawn == "a:3"  # another share is no other attempt
     write_catalog(tmp_path, folders, routes={"a": {"canary": roles["canary"]}})
     ending = again.shadow
     assert pool.refresh() and again.shadow is None and ending.ending and slot.size == 40 * MEGABYTE

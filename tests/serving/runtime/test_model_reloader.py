@@ -49,7 +49,7 @@ class Calls:
 
 def follow(own, pointer):
     calls = Calls()
-    return ModelReloader(own, pointer, calls.switched, calls.refused), calls
+    return ModelReloader(LoadedModel.load(own), pointer, calls.switched, calls.refused), calls
 
 
 def test_without_a_pointer_the_packaged_model_predicts(models, tmp_path):
@@ -125,7 +125,7 @@ def test_a_bad_model_is_refused_with_a_reason(models, tmp_path, caplog, name, fi
 def test_a_model_that_needs_another_key_is_refused(models, tmp_path, monkeypatch):
     pointer = tmp_path / "pointer"
     pointer.write_text(str(models[1]))
-    reloader, calls = follow(LoadedModel.load(models[0]), pointer)  # as a canary begins with the model in use
+    reloader, calls = follow(models[0], pointer)  # as a canary begins with the model in use
 
     def other_key(self):
         raise SettingsError("MLNB_PERSONAL_KEY is another key than that of training")

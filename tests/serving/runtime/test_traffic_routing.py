@@ -9,7 +9,7 @@ from mlnb.errors import SettingsError
 from mlnb.methods.contracts.responses import ClassResponse
 from mlnb.serving.runtime.http_messages import RequestOptions
 from mlnb.serving.runtime.prometheus_metrics import service_metrics
-from mlnb.serving.runtime.traffic_routing import LEAST, Canary, Shadow, routing_key
+from mlnb.serving.runtime.traffic_routing import LEAST, Canary, Shadow, TrafficRouter
 from mlnb.settings import ServiceSettings
 
 CHAMPION = SimpleNamespace(version="churn:1", predictor=None)
@@ -86,6 +86,14 @@ def test_occasional_stalls_do_not_withdraw_a_canary():
     assert canary.withdrawn == ""
 
 
+def test_a_pointer_to_no_model_is_refused_once_at_the_start(tmp_path):
+    (pointer := tmp_path / "pointer").symlink_to(tmp_path / "missing")
+    router = TrafficRouter(0.1, service_metrics(), None)
+    assert not router.point("canary", SimpleNamespace(version="once:1"), pointer, watch=True)
+    router.close()
+    assert service_metrics().swaps.labels("refused", "once")._value.get() == 1.0
+
+
 def test_a_shadow_is_compared_and_logged_and_delays_nothing():
     logged = []
     shadow = Shadow(reloader(), lambda *entry: logged.append(entry), service_metrics())
@@ -130,7 +138,3 @@ def test_a_shadow_with_another_number_of_responses_goes_on_with_the_next_request
         shadow.submit(RequestOptions(), [{"a": 1}], responses, "churn:1")
     shadow.close()
     assert len(logged) == 1 and count._value.get() == before + 1
-
-
-def test_routing_keys():
-    assert routing_key({b"x-routing-key": b"customer 7"}, "r1") == "customer 7" and routing_key({}, "r1") == "r1"
