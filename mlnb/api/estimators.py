@@ -117,8 +117,7 @@ class _TableEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         )
         examples = learn_examples(contract, schema, encoder, table)
         model = fit_best(tuned.best, contract, examples, seed, options.jobs)
-        rows = np.arange(len(tuned.predictions)) if tuned.rows is None else tuned.rows
-        held_out = order_out_of_fold(tuned.predictions, rows, len(examples.y))
+        held_out = order_out_of_fold(tuned.predictions, tuned.rows, len(examples.y))
         fitted = learn_decision(contract, held_out, examples.y, seed, weights=examples.weights)
         # scikit-learn's users expect the most probable class, whatever an error costs
         decision = replace(fitted.decision, threshold=None, costs=None)

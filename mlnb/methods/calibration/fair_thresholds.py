@@ -135,7 +135,7 @@ def read_protected(contract: ProblemContract, schema: Schema, training: pd.DataF
     for name in contract.protected:
         if (kind := schema.column(name).kind) in ("text", "date"):
             raise DataError(f"fairness mitigation: column {name!r} holds {kind}s, expected categories or numbers")
-    return group_columns(training, schema, GroupThresholds(columns=contract.protected, thresholds=()))
+    return group_columns(training, schema, contract.protected)
 
 
 def fit_groups(

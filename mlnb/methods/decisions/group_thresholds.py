@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..contracts.decisions import Decision, GroupThresholds
+from ..contracts.decisions import Decision
 from ..contracts.problems import GROUP_THRESHOLDS, REDUCTIONS
 from ..tables.columns import Schema, to_array
 
@@ -38,13 +38,13 @@ def describe_caution(columns: Sequence[str], method: str | None = GROUP_THRESHOL
     )
 
 
-def group_columns(table: Any, schema: Schema, groups: GroupThresholds) -> dict[str, np.ndarray]:
+def group_columns(table: Any, schema: Schema, columns: Sequence[str]) -> dict[str, np.ndarray]:
     """Return the protected columns of rows.
 
     Args:
         table: n typed rows, or a list of n JSON objects by column name.
         schema: of the columns.
-        groups: thresholds by group.
+        columns: the protected columns.
 
     Returns:
         column -> (n,): floats with NaN, or texts with None; a column that is not there has no values.
@@ -53,7 +53,7 @@ def group_columns(table: Any, schema: Schema, groups: GroupThresholds) -> dict[s
         ValueError: a value does not fit its column.
     """
     out = {}
-    for name in groups.columns:
+    for name in columns:
         if hasattr(table, "columns"):
             values = table[name].to_numpy() if name in table.columns else [None] * len(table)
         else:
@@ -99,7 +99,7 @@ def find_thresholds(table: Any, schema: Schema, decision: Decision) -> np.ndarra
     """
     if decision.groups is None:
         return None
-    return look_up_thresholds(group_columns(table, schema, decision.groups), decision)
+    return look_up_thresholds(group_columns(table, schema, decision.groups.columns), decision)
 
 
 def look_up_thresholds(columns: Mapping[str, np.ndarray], decision: Decision) -> np.ndarray:

@@ -122,7 +122,7 @@ def _measure_mitigation(
     if decision.groups is None:
         return None
     chosen = choose_classes(test_set.prediction, replace(decision, groups=None)), test_set.chosen
-    groups = name_groups(group_columns(test_set.rows, pipeline.schema, decision.groups), decision.groups.edges)
+    groups = name_groups(group_columns(test_set.rows, pipeline.schema, decision.groups.columns), decision.groups.edges)
     covered = np.isin(
         np.array([json.dumps(group) for group in groups]),
         [json.dumps(one.group) for one in decision.groups.thresholds],

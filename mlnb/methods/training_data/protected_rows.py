@@ -15,7 +15,6 @@ import pandas as pd
 
 from ..calibration.fair_thresholds import range_edges, read_protected
 from ..contracts.candidates import FairnessReduction
-from ..contracts.decisions import GroupThresholds
 from ..contracts.problems import REDUCTIONS, ProblemContract
 from ..decisions.group_thresholds import group_columns, name_groups
 from ..tables.columns import Schema
@@ -63,5 +62,4 @@ def find_groups(table: Any, schema: Schema, reduction: FairnessReduction) -> lis
         schema: of the columns.
         reduction: of a candidate.
     """
-    columns = group_columns(table, schema, GroupThresholds(columns=reduction.columns, thresholds=()))
-    return name_groups(columns, reduction.edges)
+    return name_groups(group_columns(table, schema, reduction.columns), reduction.edges)

@@ -94,18 +94,19 @@ def blend(predictions: Sequence[np.ndarray], weights: Sequence[float] | np.ndarr
     return total
 
 
-def order_out_of_fold(prediction: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
+def order_out_of_fold(prediction: np.ndarray, rows: np.ndarray | None, count: int) -> np.ndarray:
     """Return out-of-fold predictions in the order of the training examples; the mean over repeats.
 
     Args:
         prediction: (n, k) or (n,), fold after fold.
-        rows: index of the training example that each prediction is for (n,).
+        rows: index of the training example that each prediction is for (n,); None: their order.
         count: number of training examples.
 
     Returns:
         float64 (count, k) or (count, 1); NaN for examples that are in no validation fold.
     """
     wide = prediction.reshape(len(prediction), -1)
+    rows = np.arange(len(wide)) if rows is None else rows
     total, times = np.zeros((count, wide.shape[1])), np.zeros(count)
     np.add.at(total, rows, wide)
     np.add.at(times, rows, 1.0)

@@ -240,8 +240,7 @@ def reduce_differences(
         for fold, part in zip(some, np.split(prediction, ends), strict=True)
     ]
     present = [value for value in scores if np.isfinite(value)]
-    tuned_rows = np.arange(len(tuned.predictions)) if tuned.rows is None else tuned.rows
-    held_out = order_out_of_fold(tuned.predictions, tuned_rows, count)
+    held_out = order_out_of_fold(tuned.predictions, tuned.rows, count)
     decision = learn_decision(contract, held_out, protected.y, seed).decision
     plain = np.stack([1.0 - search.plain, search.plain], axis=1)
     before = choose_classes(plain, replace(decision, calibration=None))
