@@ -73,6 +73,7 @@ class Canary:
         self.reloader, self.share, self.metrics = reloader, share, metrics
         self.measured = ""  # version that the statistics are of
         self.withdrawn = ""  # version that failed or was too slow
+        self.suspected = False  # whether the requests before those in the statistics were too slow
         self.own, self.other = RequestStatistics(), RequestStatistics()
         self.lock = threading.Lock()
 
@@ -88,25 +89,41 @@ class Canary:
         self.reloader.stop()
 
     def record(self, version: str, seconds: float, failed: bool, canary: bool) -> None:
-        """Record a request of either model; withdraw the canary when it fails or is too slow."""
+        """Record a request of either model; withdraw the canary when it fails or is too slow.
+
+        It is too slow when the next requests confirm that: a machine that is busy for a moment delays one model alone.
+        """
         with self.lock:
             current = self.reloader.current.version
             if canary and version != current:
                 return  # of a canary that has been replaced since
             if current != self.measured:
                 self.measured, self.own, self.other = current, RequestStatistics(), RequestStatistics()
+                self.suspected = False
             (self.own if canary else self.other).add(seconds, failed)
             if not canary or current == self.withdrawn or self.own.count < LEAST or self.own.count % EVERY:
                 return
             failures = sum(self.own.failed) / len(self.own.failed)
-            slow = len(self.other.seconds) >= LEAST and self.own.mean_seconds() > SLOWER * self.other.mean_seconds()
-            if failures <= ERRORS and not slow:
+            if failures <= ERRORS and not self._is_slow():
                 return
+            milliseconds = 1000 * self.own.mean_seconds()
             self.withdrawn = current
         reason = f"{failures:.1%} of its requests failed" if failures > ERRORS else "it is too slow"
         self.metrics.count_withdrawn(version)
-        milliseconds = 1000 * self.own.mean_seconds()
         log_event("canary withdrawn", logging.ERROR, model_version=version, reason=reason, milliseconds=milliseconds)
+
+    def _is_slow(self) -> bool:
+        """Return whether the canary was too slow before and is again; durations are collected anew in between."""
+        if min(len(self.own.seconds), len(self.other.seconds)) < LEAST:
+            return False
+        slow = self.own.mean_seconds() > SLOWER * self.other.mean_seconds()
+        if slow and not self.suspected:
+            self.own.seconds.clear()
+            self.other.seconds.clear()
+            self.suspected = True
+            return False
+        self.suspected = slow
+        return slow
 
 
 class Shadow:

@@ -70,12 +70,39 @@ def test_a_canary_that_fails_is_withdrawn_until_there_is_another():
     assert canary.withdrawn == "churn:2"
 
 
-def test_a_canary_that_is_slow_is_withdrawn():
-    canary = Canary(reloader(), 0.5, service_metrics())
+def measure(canary, seconds):
     for _ in range(LEAST):
         canary.record("churn:1", 0.001, failed=False, canary=False)
-        canary.record("churn:2", 0.010, failed=False, canary=True)
+        canary.record("churn:2", seconds, failed=False, canary=True)
+
+
+def test_a_canary_that_is_slow_is_withdrawn_when_the_next_requests_are_slow_too():
+    canary = Canary(reloader(), 0.5, service_metrics())
+    measure(canary, 0.010)
+    assert canary.withdrawn == ""
+    measure(canary, 0.010)
     assert canary.withdrawn == "churn:2"
+
+
+def test_one_busy_moment_does_not_withdraw_a_canary():
+    canary = Canary(reloader(), 0.5, service_metrics())
+    measure(canary, 0.010)
+    for _ in range(10):
+        measure(canary, 0.001)
+    assert canary.withdrawn == "" and not canary.suspected
+    for _ in range(40):
+        measure(canary, 0.010)
+    assert canary.withdrawn == "churn:2"
+
+
+def test_the_suspicion_of_a_version_does_not_affect_the_next_one():
+    canary = Canary(reloader(), 0.5, service_metrics())
+    measure(canary, 0.010)
+    canary.reloader.current = SimpleNamespace(version="churn:3", predictor=None)
+    for _ in range(LEAST):
+        canary.record("churn:1", 0.001, failed=False, canary=False)
+        canary.record("churn:3", 0.010, failed=False, canary=True)
+    assert canary.suspected and canary.withdrawn == ""
 
 
 def test_occasional_stalls_do_not_withdraw_a_canary():
