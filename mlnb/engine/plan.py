@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from mlnb.codec import replace, to_json
 from mlnb.engine import runs
-from mlnb.engine.code_sources import CodeSources, python_version
+from mlnb.engine.code_sources import CodeSources
 from mlnb.engine.digests import digest_value
 from mlnb.engine.graph import Graph
+from mlnb.engine.library_versions import python_version
 from mlnb.engine.notebook import read_cached
 from mlnb.engine.parameter_values import Values
 from mlnb.engine.plan_reasons import explain
