@@ -172,7 +172,7 @@ class InProcess:
         self.fail = fail
         self.pictures = pictures
 
-    def warm(self, count: int) -> None:
+    def warm(self, folder: Path, environment: Mapping[str, str]) -> None:
         """Start nothing."""
 
     def prepare(self, job: Job) -> bool:
