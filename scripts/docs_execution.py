@@ -13,9 +13,10 @@ from typing import Any
 
 from docs_notebooks import joined
 
-from mlnb.engine.code_sources import CodeSources, python_version
+from mlnb.engine.code_sources import CodeSources
 from mlnb.engine.digests import digest_value, parse_cell
 from mlnb.engine.files import write_whole
+from mlnb.engine.library_versions import python_version
 from mlnb.engine.notebook import imported_names
 from mlnb.engine.project import Project
 

@@ -20,6 +20,7 @@ import types
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 
 import nbformat
@@ -131,13 +132,13 @@ class ReusedWorkers(local.LocalExecutor):
     idle: ClassVar[list[Worker]] = []
     origin: ClassVar[tuple[str, dict[str, str]]] = ("", {})
 
-    def _start(self) -> Worker:
+    def _start(self, folder: Path | None = None, environment: Mapping[str, str] = MappingProxyType({})) -> Worker:
         """Return a worker of the executor before this one, or a new one."""
-        environment = local.worker_environment()
-        environment.pop("PYTEST_CURRENT_TEST", None)
-        if (os.getcwd(), environment) != self.origin:
+        inherited = local.worker_environment()
+        inherited.pop("PYTEST_CURRENT_TEST", None)
+        if (os.getcwd(), inherited) != self.origin:
             self.end_idle()
-            ReusedWorkers.origin = os.getcwd(), environment
+            ReusedWorkers.origin = os.getcwd(), inherited
         while self.idle:
             worker = self.idle.pop()
             if worker.alive:
@@ -145,7 +146,7 @@ class ReusedWorkers(local.LocalExecutor):
                 self._all.append(worker)
                 return worker
             worker.end()
-        return super()._start()
+        return super()._start(folder, environment)
 
     def close(self) -> None:
         """End the workers that still have a job."""
@@ -172,7 +173,7 @@ class InProcess:
         self.fail = fail
         self.pictures = pictures
 
-    def warm(self, count: int) -> None:
+    def warm(self, folder: Path, environment: Mapping[str, str]) -> None:
         """Start nothing."""
 
     def prepare(self, job: Job) -> bool:

@@ -21,7 +21,7 @@ def open_executor(project: Project, workers: int) -> AnyExecutor:
     url = project.settings.executor
     if url == LOCAL:
         executor = local.LocalExecutor(workers)
-        executor.warm(1)
+        executor.warm(project.notebooks, project.import_path())
         return executor
     require_dask()
     from mlnb.api.dispatched_stages import DispatchedStages

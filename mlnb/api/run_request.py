@@ -135,6 +135,8 @@ def plan_request(project: Project, request: RunRequest, sources: CodeSources | N
 
 def match_plan(project: Project, request: RunRequest, plan: GridPlan) -> Run | None:
     """Return a finished run with exactly the stages of a plan in which no stage runs; else None."""
+    if plan.planner.must_run():  # a new project: its other stages are planned while the first one runs
+        return None
     return matching_run(project, pipeline_name(project, request), plan.planner.plan())
 
 

@@ -2,12 +2,10 @@
 
 import ast
 import os
-import re
 import site
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import mlnb
 from mlnb.engine.digests import (
@@ -19,13 +17,11 @@ from mlnb.engine.digests import (
     parse_cell,
     parse_python,
 )
+from mlnb.engine.library_versions import installed_version
 from mlnb.engine.notebook import StageNotebook, imported_names
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import ParameterValue
 from mlnb.exported_code import read_exported_code
-
-if TYPE_CHECKING:
-    from importlib import metadata
 
 # A stage that imports the module reads the notebooks of the folder next to the stages.
 EXTENSIONS = {
@@ -55,7 +51,6 @@ ENGINE_MODULES = (
     "mlnb.suggestions",
 )
 SERVICE = "service.py"  # in the folder of a service, which a parameter of a stage names
-DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow", "yaml": "PyYAML", "dateutil": "python-dateutil"}
 
 
 class CodeSources:
@@ -160,7 +155,7 @@ class CodeSources:
             versions = {values.get(library) for _, values in cached}
             version = versions.pop() if len(versions) == 1 else None  # None: unknown, or a folder has changed
             if version is None:
-                version = _installed_version(library)
+                version = installed_version(library)
                 for folder, values in cached:
                     cache.put(folder, values | {library: version})
             self._versions[library] = version
@@ -274,25 +269,3 @@ def _is_digest_with_names(cached: object) -> bool:
         case [str(), list(names)]:
             return all(isinstance(name, str) for name in names)
     return False
-
-
-def _installed_version(library: str) -> str:
-    from importlib import metadata
-
-    try:
-        return _version_of(metadata.distribution(DISTRIBUTIONS.get(library, library)))
-    except metadata.PackageNotFoundError:
-        names = metadata.packages_distributions().get(library)
-        return metadata.version(names[0]) if names else "none"
-
-
-def _version_of(distribution: "metadata.Distribution") -> str:
-    """Return the version in the head of the metadata; parsing all of them takes ten times as long."""
-    head, _, _ = (distribution.read_text("METADATA") or "").partition("\n\n")
-    version = re.search(r"^Version: (\S+)$", head, re.MULTILINE)
-    return version[1] if version else distribution.version
-
-
-def python_version() -> str:
-    """Return the minor version of Python, such as 3.11: part of every stage key."""
-    return f"{sys.version_info.major}.{sys.version_info.minor}"

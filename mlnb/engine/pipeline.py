@@ -278,7 +278,7 @@ class Pipeline:
         runs.set_latest(self.run)
         if state == RunState.FINISHED:
             note_finished(self.run)
-        self.project.store.digests.save()
+        self.planner.save_caches()
         self.dispatch(RunFinished(self.run))
 
     def _read_reports(self, names: Iterable[str]) -> None:

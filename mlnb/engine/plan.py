@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from mlnb.codec import replace, to_json
 from mlnb.engine import runs
-from mlnb.engine.code_sources import CodeSources, python_version
+from mlnb.engine.code_sources import CodeSources
 from mlnb.engine.digests import digest_value
 from mlnb.engine.graph import Graph
+from mlnb.engine.library_versions import python_version
 from mlnb.engine.notebook import read_cached
 from mlnb.engine.parameter_values import Values
 from mlnb.engine.plan_reasons import explain
@@ -93,10 +94,20 @@ class Planner:
         for name in self.graph.stages:
             results = {parent: steps[parent].result for parent in self.graph.parents(name)}
             steps[name] = self.step(name, {parent: r.outputs if r else None for parent, r in results.items()})
+        self.save_caches()
+        return list(steps.values())
+
+    @one_at_a_time
+    def save_caches(self) -> None:
+        """Keep what was read of code and files, so that the next plan need not read it again."""
         self.project.source_cache.save()
         self.project.file_cache.save()
         self.project.store.digests.save()
-        return list(steps.values())
+
+    def must_run(self) -> bool:
+        """Return whether the first stage of a complete pipeline is to run: then no run has finished with this plan."""
+        first = next(iter(self.graph.stages))
+        return len(self.selection.selected) == len(self.graph.stages) and self.step(first, {}).action == StepAction.RUN
 
     @one_at_a_time
     def refresh(self, name: str) -> None:

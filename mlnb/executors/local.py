@@ -3,7 +3,9 @@
 import logging
 import os
 import threading
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from mlnb import environment
@@ -43,12 +45,16 @@ class LocalExecutor:
         self._warnings: set[str] = set()
         self._closed = False
 
-    def warm(self, count: int) -> None:
-        """Start `count` workers in advance, so that their imports overlap with planning."""
-        for _ in range(count):
-            worker = self._start()
-            with self._lock:
-                self._idle.append(worker)
+    def warm(self, folder: Path, environment: Mapping[str, str]) -> None:
+        """Start a worker and the warm parent of its kernels in advance, so that their imports overlap.
+
+        Args:
+            folder: Of the notebooks that will come.
+            environment: Variables that each of their jobs adds, if they are read when an interpreter starts.
+        """
+        worker = self._start(folder, environment)
+        with self._lock:
+            self._idle.append(worker)
 
     def prepare(self, job: Job) -> bool:
         """Execute a job up to the cell that opens its stage; at most one job at a time is prepared.
@@ -158,8 +164,8 @@ class LocalExecutor:
             self._warnings.add(text)
         logger.warning(text)
 
-    def _start(self) -> Worker:
-        worker = Worker(worker_environment(), self._warn)
+    def _start(self, folder: Path | None = None, environment: Mapping[str, str] = MappingProxyType({})) -> Worker:
+        worker = Worker(worker_environment() | dict(environment), self._warn, folder)
         with self._lock:
             self._all.append(worker)
         return worker

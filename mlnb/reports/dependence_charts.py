@@ -1,18 +1,33 @@
 """Partial dependence and ICE lines of a run as charts: one for each column, in groups by class."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from itertools import groupby
+from typing import NamedTuple
 
+from mlnb.codec import convert
 from mlnb.engine.runs import Run
+from mlnb.errors import SchemaError
 from mlnb.methods.contracts.evaluations import MEAN
 from mlnb.methods.contracts.problems import ProblemContract, describe_response
 from mlnb.reports.charts import Chart, Series
-from mlnb.tracking.artifact_views import load_optional
-
-if TYPE_CHECKING:
-    import pandas as pd
+from mlnb.tracking.artifact_views import View, warn_unusable
+from mlnb.tracking.run_results import read_table
 
 ARTIFACT = "partial_dependence"
 WIDTH, HEIGHT = 352, 232
+
+
+class DependencePoint(View, frozen=True, kw_only=True):
+    """A row of the artifact: the prediction at a point of a column's grid, of a test row or the mean."""
+
+    column: str
+    kind: str
+    response: str
+    point: int
+    value: str
+    number: float | None = None
+    row: int
+    prediction: float
 
 
 class DependenceGroup(NamedTuple):
@@ -24,36 +39,44 @@ class DependenceGroup(NamedTuple):
 
 def dependence_charts(run: Run, contract: ProblemContract | None) -> list[DependenceGroup]:
     """Return the charts of each response, that of the most frequent class first; [] when the run has none."""
-    table = load_optional(run, ARTIFACT)
-    if contract is None or table is None or not len(table):
+    points = _read_points(run) if contract is not None else []
+    if contract is None or not points:
         return []
     groups = []
-    for response in table["response"].unique():
-        label, own = describe_response(contract, str(response)), table[table["response"] == response]
-        limits = float(own["prediction"].min()), float(own["prediction"].max())
-        columns = [own[own["column"] == name] for name in own["column"].unique()]
-        groups.append(DependenceGroup(str(response), [_chart(column, label, limits) for column in columns]))
+    for response in dict.fromkeys(point.response for point in points):
+        label, own = describe_response(contract, response), [one for one in points if one.response == response]
+        limits = min(one.prediction for one in own), max(one.prediction for one in own)
+        columns = [[one for one in own if one.column == name] for name in dict.fromkeys(one.column for one in own)]
+        groups.append(DependenceGroup(response, [_chart(column, label, limits) for column in columns]))
     return groups
 
 
-def _chart(table: "pd.DataFrame", label: str, limits: tuple[float, float]) -> Chart:
+def _read_points(run: Run) -> list[DependencePoint]:
+    """Return the rows of the artifact, without importing pandas; [] with a warning when it is damaged."""
+    table = read_table(run, ARTIFACT)
+    try:
+        rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+        return convert(rows, list[DependencePoint], f"artifact {ARTIFACT!r}")
+    except SchemaError as error:
+        warn_unusable(run, ARTIFACT, error)
+        return []
+
+
+def _chart(points: Sequence[DependencePoint], label: str, limits: tuple[float, float]) -> Chart:
     """Return the chart of one column; the limits are those of all columns, so that their effects can be compared."""
-    means = table[table["row"] == MEAN]
-    name, kind = str(means["column"].iloc[0]), str(means["kind"].iloc[0])
+    lines = {row: list(line) for row, line in groupby(sorted(points, key=lambda one: one.row), key=lambda one: one.row)}
+    means = lines.pop(MEAN)
+    name, kind = means[0].column, means[0].kind
     levels = kind in ("category", "boolean")
-    x = means["point"] if levels else means["number"]
-    lines = [
-        Series(f"test row {row}", line["prediction"].tolist(), "thin", 0)
-        for row, line in table[table["row"] != MEAN].groupby("row", sort=True)
-    ]
-    lines.append(Series("mean", means["prediction"].tolist(), "points" if kind == "category" else "line"))
+    series = [Series(f"test row {row}", [one.prediction for one in line], "thin", 0) for row, line in lines.items()]
+    series.append(Series("mean", [one.prediction for one in means], "points" if kind == "category" else "line"))
     return Chart(
         title=f"Partial dependence of {label} on {name}",
         x_label=name,
         y_label=label,
-        x=tuple(x.astype(float)),
-        names=() if kind == "number" else tuple(means["value"].astype(str)),
-        series=tuple(lines),
+        x=tuple(float(one.point) if levels or one.number is None else one.number for one in means),
+        names=() if kind == "number" else tuple(one.value for one in means),
+        series=tuple(series),
         low=limits[0],
         high=limits[1],
         width=WIDTH,

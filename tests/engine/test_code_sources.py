@@ -3,7 +3,6 @@
 import os
 import site
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from waiting import wait_for
 
 from mlnb.api.run_request import RunRequest, plan_request
 from mlnb.engine import digests
-from mlnb.engine.code_sources import CodeSources, python_version
+from mlnb.engine.code_sources import CodeSources
 from mlnb.engine.plan_reasons import explain
 from mlnb.engine.project import Project, builtin_folder
 from mlnb.engine.run_records import KeyInputs
@@ -53,23 +52,6 @@ def test_methods_are_part_of_a_stage_key_and_the_engine_is_not(tmp_path: Path) -
     tables = {f"mlnb.methods.tables.{name}" for name in ("columns", "value_lists", "values")}
     assert set(modules) == packages | records | tables
     assert "numpy" in libraries
-
-
-def test_versions_are_the_installed_ones(tmp_path: Path) -> None:
-    import sklearn
-
-    sources = CodeSources(Project.find(tmp_path))
-    assert sources.version("sklearn") == sklearn.__version__ and sources.version("no_such_library") == "none"
-    for library in ("numpy", "IPython", "msgspec", "plotnine"):
-        assert sources.version(library) == _version(library)
-    assert python_version().startswith("3.")
-
-
-def _version(library: str) -> str:
-    try:
-        return metadata.version(library)
-    except metadata.PackageNotFoundError:
-        return "none"
 
 
 def test_model_families_are_part_of_the_stages_that_read_them(tmp_path: Path) -> None:

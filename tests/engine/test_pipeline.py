@@ -11,6 +11,7 @@ import pytest
 import toys
 from in_process import mlnb_with_kernels
 
+from mlnb.api.run_request import RunRequest, match_plan, plan_request
 from mlnb.engine import runs
 from mlnb.engine.project import Project
 
@@ -45,6 +46,28 @@ def test_a_run_executes_all_stages_and_the_next_reuses_them(done: Path) -> None:
     before = len(list((done / "runs").iterdir()))
     assert "Nothing to do" in mlnb_with_kernels(done, "run")
     assert len(list((done / "runs").iterdir())) == before
+
+
+def test_a_stage_that_must_run_is_known_without_a_plan_of_the_others(
+    toy_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run plans them, and saves what it has read of their code."""
+    monkeypatch.setattr("mlnb.engine.digests.RACE", -1)  # files that were written just now are cached, too
+    root = toys.chain(toy_root)
+    toys.edit(root, "30_total", 'stage.save("total"', 'import helper\nstage.save("total"')
+    (root / "helper.py").write_text("x = 1\n")
+
+    def match() -> tuple[bool, bool, list[str], str]:
+        (grid,) = plan_request(project := Project.find(root), RunRequest())
+        run = match_plan(project, RunRequest(), grid)
+        cached = isinstance(project.source_cache.get(root / "helper.py"), list)
+        return grid.planner.must_run(), cached, sorted(grid.planner._dependencies), run.id if run else ""
+
+    assert match() == (True, False, ["number"], "")
+    mlnb_with_kernels(root, "run", "--no-report")
+    assert match() == (False, True, ["double", "note", "number", "total"], runs.open_run(Project.find(root)).id)
+    (plan,) = plan_request(Project.find(root), RunRequest(only=("double",), force=("double",)))
+    assert not plan.planner.must_run()  # the results of other stages are needed first
 
 
 def test_executed_notebooks_and_record_are_written(done: Path) -> None:

@@ -40,7 +40,9 @@ def test_a_worker_is_reused_and_closed(executor: LocalExecutor, tmp_path: Path) 
 
 def test_a_second_interruption_finds_every_worker_marked(executor: LocalExecutor, tmp_path: Path) -> None:
     """The first is still ending the first worker then; a job that is killed must not look as if its kernel had died."""
-    executor.warm(2)
+    (tmp_path / "settings.ini").write_text("[mlnb]\nkernels = standard\n")
+    for _ in range(2):
+        executor.warm(tmp_path, {})
     first, second = executor._all
     states: list[bool] = []
 
@@ -61,7 +63,7 @@ class Flaky:
     failures = 1
     alive = True
 
-    def __init__(self, environment: Any, on_warning: Any) -> None:
+    def __init__(self, environment: Any, on_warning: Any, folder: Any) -> None:
         self.ended = False
 
     def execute(self, request: Any, on_cell: Any, limit: float | None) -> JobResult:

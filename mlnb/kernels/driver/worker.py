@@ -1,6 +1,9 @@
 """The worker process: reads jobs as JSON lines from its input, executes each notebook, reports in JSON lines.
 
-It ends when its input closes or its parent is gone, and its kernels with it.
+    python -m mlnb.kernels.driver.worker [FOLDER]
+
+With the folder of notebooks that will come, it starts the warm parent of their kernels at once. It ends when its input
+closes or its parent is gone, and its kernels with it.
 """
 
 import asyncio
@@ -11,6 +14,7 @@ import signal
 import sys
 import threading
 import warnings
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -48,6 +52,8 @@ def main() -> None:
     for name in UNUSED_MODULES:
         sys.modules[name] = None  # type: ignore[assignment]
     sys.modules["requests"] = ModuleType("requests")  # with which papermill would read notebooks from web servers
+    for folder in sys.argv[1:]:
+        start_parent(Path(folder))
     import papermill  # noqa: F401 -- before the first job arrives: it takes a third of a second
 
     from mlnb.kernels.driver.execution import Execution
@@ -80,6 +86,26 @@ def main() -> None:
         )
         os.environ.update(job.environment)
         report(execute(job, execution))
+
+
+def start_parent(folder: Path) -> None:
+    """Start the warm parent of the notebooks in a folder, unless one runs; a failure is that of the first notebook."""
+    from mlnb.errors import MlnbError
+    from mlnb.kernels.driver import parent_client
+    from mlnb.kernels.protocol import parent_paths
+
+    def connect() -> None:
+        with contextlib.suppress(MlnbError, OSError):
+            connection = parent_client.connect(paths, settings)
+            if connection is not None:
+                connection.close()
+
+    with contextlib.suppress(MlnbError, OSError):
+        settings = parent_paths.settings(folder)
+        if settings.engine == "standard" or parent_client.unsupported_reason() is not None:
+            return
+        paths = parent_paths.ParentPaths(settings.folder, parent_paths.parent_key(dict(os.environ)))
+        threading.Thread(target=connect, daemon=True).start()
 
 
 def execute(job: NotebookJob, execution: "Execution") -> JobResult:

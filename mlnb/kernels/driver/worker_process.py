@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import msgspec
 
@@ -32,11 +33,18 @@ class Worker:
     Args:
         environment: of the process.
         on_warning: gets what the user should know, in a sentence.
+        folder: of the notebooks that will come: the process first starts the warm parent of their kernels, so that the
+            parent's imports overlap with its own.
     """
 
-    def __init__(self, environment: Mapping[str, str], on_warning: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        on_warning: Callable[[str], None] | None = None,
+        folder: Path | None = None,
+    ) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "mlnb.kernels.driver.worker"],
+            [sys.executable, "-m", "mlnb.kernels.driver.worker", *([] if folder is None else [str(folder)])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 import toys
 from waiting import wait_for
 
+from kernels import projects
+from mlnb.kernels.driver.worker import start_parent
 from mlnb.kernels.driver.worker_process import Worker
 from mlnb.kernels.protocol.jobs import JobResult, NotebookJob, ResumeJob
 
@@ -122,3 +125,31 @@ def test_a_worker_ends_when_its_parent_does(tmp_path: Path) -> None:
     assert own.process.wait(10) == 0
     wait_for(lambda: not psutil.Process().children(recursive=True) or own.process.poll() is not None, 30, "its end")
     own.end()
+
+
+def test_a_worker_starts_the_warm_parent_before_its_first_job(project_folder: Path) -> None:
+    own = Worker(os.environ, folder=project_folder)
+    wait_for(lambda: projects.status(project_folder) is not None, 30, "the warm parent")
+    before = projects.parent_process(project_folder)
+    assert execute(own, job(project_folder, "1")).state == "finished"
+    own.end()
+    after = projects.status(project_folder)
+    assert after is not None and (after.pid, after.served) == (before.pid, 1)
+    assert len(projects.find_parents(project_folder)) == 1
+
+
+@pytest.mark.parametrize("settings", ["[mlnb]\nkernels = standard\n", "[mlnb]\nkernels = fast\n", "[mlnb"])
+def test_no_parent_is_started_where_notebooks_need_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: str
+) -> None:
+    """Also with wrong settings, whose error is that of the first notebook."""
+
+    def connect(*_: object) -> None:
+        raise AssertionError("a parent was started")
+
+    (tmp_path / "settings.ini").write_text(settings)
+    monkeypatch.setattr("mlnb.kernels.driver.parent_client.connect", connect)
+    monkeypatch.delenv("MLNB_KERNELS", raising=False)
+    before = threading.active_count()
+    start_parent(tmp_path)
+    assert threading.active_count() == before
