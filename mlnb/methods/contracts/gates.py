@@ -45,9 +45,11 @@ class Gate(Record, frozen=True, kw_only=True):
 
     @property
     def outcome(self) -> str:
-        """Return "passed" or "failed", and what is unknown."""
+        """Return "passed", "failed" or, where nothing could be measured, "no result"; and what is unknown."""
         unknown = ", ".join(line.check for line in self.lines if not line.measured)
-        return ("passed" if self.passed else "failed") + (f", with unknown {unknown}" if unknown else "")
+        judged = any(line.measured for line in self.lines) or not self.lines
+        result = ("passed" if judged else "no result") if self.passed else "failed"
+        return result + (f", with unknown {unknown}" if unknown else "")
 
     @classmethod
     def of(cls, lines: Iterable[GateLine]) -> "Gate":

@@ -100,8 +100,11 @@ def test_every_digit_of_a_document_is_bound_to_its_artifact() -> None:
 def test_the_card_agrees_with_the_run() -> None:
     failed = Gate.of([GateLine(check="roc_auc", found="0.6", required="at least 0.7", passed=False)])
     assert "The gate has failed." in card(gate=failed) and "**failed** | roc\\_auc | 0.6" in card(gate=failed)
-    unknown = Gate.of([GateLine(check="age", found="–", required="0.1", passed=True, measured=False)])
+    met = GateLine(check="roc_auc", found="0.8", required="at least 0.7", passed=True)
+    unknown = Gate.of([met, GateLine(check="age", found="–", required="0.1", passed=True, measured=False)])
     assert "The gate has passed, with unknown age." in card(gate=unknown)
+    nothing = Gate.of([GateLine(check="accuracy", found="–", required="labels", passed=True, measured=False)])
+    assert "The gate has no result, with unknown accuracy." in card(gate=nothing)
     cut = card(best=Candidate(family="linear", metric="roc_auc", score=0.79, trials=2, timed_out=True))
     assert "may give another model" in cut and "gives the same bytes" not in cut
     sampled = card(best=Candidate(family="linear", metric="roc_auc", score=0.79, trials=2, searched_rows=1000))
