@@ -14,8 +14,8 @@ no column.{% endif %}
 {% endmacro %}
 {% macro outcome() %}
 {%- set unknown = gate.lines | selectattr("measured", "equalto", false) | list -%}
-{%- if not gate.passed %}failed{% elif gate.lines and unknown | length == gate.lines | length %}no result{% else \
-%}passed{% endif %}{% for line in unknown %}{{ ", with unknown " if loop.first else ", " }}{{ line.check }}{% endfor %}
+{%- if not gate.passed %}failed{% elif parts.labeled %}passed{% else %}no result{% endif %}
+{%- for line in unknown %}{{ ", with unknown " if loop.first else ", " }}{{ line.check }}{% endfor %}
 {%- endmacro %}
 {% macro provenance_table() %}
 | field | value |

@@ -22,7 +22,7 @@ from mlnb.methods.contracts.evaluations import (
     Reference,
     format_number,
 )
-from ..contracts.gates import Gate, GateLine
+from ..contracts.gates import ALERT_ACCURACY, Gate, GateLine
 from ..contracts.problems import ProblemContract
 from ..tables.columns import Schema
 from ..tasks.task_traits import traits_of
@@ -205,7 +205,7 @@ def _unlabeled_lines(metrics: Metrics) -> list[GateLine]:
     measured, dummy = metrics.deciding, metrics.references["dummy"]
     better, chance = dummy.difference, dummy.scores.get(measured.name) or 0.0
     unknown = GateLine(
-        check="accuracy of the alerts",
+        check=ALERT_ACCURACY,
         found="unknown: no row has a label",
         required="labels of the rows with the highest scores",
         passed=True,
