@@ -18,6 +18,7 @@ from mlnb.api.packaged_model import PackagedModel
 from mlnb.codec import Record
 from mlnb.engine.runs import Run
 from mlnb.errors import MissingExtra, ServingError, UsageError
+from mlnb.reports import formatting
 from mlnb.serving.packaging.bundles import Bundle
 from mlnb.tracking.artifact_views import load_optional
 from mlnb.tracking.run_comparison import all_metrics
@@ -133,7 +134,7 @@ def _tags(run: Run) -> dict[str, str]:
         "mlnb.segment": record.segment or None,
         "mlnb.data": provenance.get("digest"),
         "mlnb.winner": result.winner,
-        "mlnb.gate": None if result.gate is None else "passed" if result.gate else "failed",
+        "mlnb.gate": formatting.gate(result.gate, result.metric) or None,
         "mlflow.source.git.commit": record.git.commit if record.git else None,
     }
     return {name: str(value) for name, value in tags.items() if value is not None}

@@ -6,7 +6,7 @@ from typing import Any
 
 from mlnb.codec import to_json
 from mlnb.engine.events import Event, RunFinished, RunStarted, StageStarted
-from mlnb.reports.formatting import interval, number, seconds
+from mlnb.reports.formatting import gate, interval, number, seconds
 from mlnb.tracking.segment_results import SegmentResult
 
 
@@ -86,6 +86,6 @@ def describe_result(result: SegmentResult) -> str:
     if verdict is not None and verdict.value is not None:
         parts.append(f"{verdict.metric} {number(verdict.value)} {interval(verdict)}".rstrip())
     if verdict is not None and verdict.gate is not None:
-        parts.append("gate passed" if verdict.gate else "gate failed")
+        parts.append(f"gate {gate(verdict.gate, verdict.metric)}")
     parts += [seconds(result.seconds)] if result.seconds is not None else []
     return "  ".join([*parts, *([result.note] if result.note else [])])

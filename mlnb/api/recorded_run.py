@@ -186,7 +186,7 @@ def _describe(run: Run) -> dict[str, str]:
         "target": formatting.parameter(target.value) if target else "",
         "winner": verdict.winner or "",
         "test": value.strip() if verdict.value is not None else "",
-        "gate": {True: "passed", False: "failed", None: ""}[verdict.gate],
+        "gate": formatting.gate(verdict.gate, verdict.metric),
     }
 
 

@@ -18,6 +18,7 @@ MOST_ROWS = 40  # of a table
 GATES = {
     "passed": "The gate passed.",
     "failed": "The gate failed.",
+    "unlabeled": "The gate has no result: no row has a label, so the accuracy of the alerts is unknown.",
     "none": "The pipeline has no gate.",
     "unknown": "The gate is unknown: the second revision has no run.",
 }
@@ -98,7 +99,7 @@ def _verdict(revision: ComparedRevision) -> tuple[str, str, str, str]:
     value = (
         f"{formatting.number(result.value)} {formatting.interval(result)}".strip() if result.value is not None else ""
     )
-    gate = {True: "passed", False: "failed", None: ""}[result.gate]
+    gate = formatting.gate(result.gate, result.metric)
     return result.winner or "", formatting.metric(result.metric) if result.metric else "", value, gate
 
 

@@ -59,7 +59,7 @@ def _listing(
     rows = []
     for version in reversed(versions):
         metadata, deciding = version.metadata, version.metadata.deciding
-        gate = "passed" if metadata.gate else "failed"
+        gate = formatting.gate(metadata.gate, deciding.name)
         when = formatting.moment(metadata.finished).replace(" UTC", "")
         result = [
             deciding.name,
@@ -94,7 +94,7 @@ def _in_full(version: ModelVersion, approvals: tuple[Approval, ...], marks: Mapp
         *([["segment", metadata.segment]] if metadata.segment else []),
         ["run", version.run],
         ["bento", metadata.bento],
-        ["gate", "passed" if metadata.gate else "failed"],
+        ["gate", formatting.gate(metadata.gate, metadata.deciding.name)],
         ["rows verified over HTTP", str(metadata.certificate.rows)],
         *([name, formatting.number(value)] for name, value in metadata.metrics.items()),
         ["data digest", str(metadata.data)[:16]],

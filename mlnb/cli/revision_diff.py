@@ -6,6 +6,7 @@ from mlnb.engine.git_repository import GitRepository, Revision
 from mlnb.engine.project import Project
 from mlnb.engine.runs import Run
 from mlnb.errors import GateFailed, UnknownRun
+from mlnb.methods.contracts.evaluations import UNLABELED_METRIC
 from mlnb.reports.run_changes import RunChanges, compare_results, gate_result
 from mlnb.tracking.notebook_changes import NotebookChanges, changed_notebooks
 from mlnb.tracking.run_results import Verdict, verdict
@@ -34,7 +35,8 @@ class RevisionDiff(Record, frozen=True, kw_only=True):
 
     Args:
         base, head: the revisions.
-        gate: result of the second revision's run: "passed", "failed", "none" in its pipeline, "unknown" without a run.
+        gate: result of the second revision's run: "passed", "failed", "unlabeled" where no row has a label, "none"
+            in its pipeline, "unknown" without a run.
         results: what differs between the results of the runs; None unless each revision has its own.
         stages: the stages that the second revision invalidates.
         stages_by: what that is known by: "runs", "plan", "notebooks", or empty when it is not known.
@@ -82,11 +84,10 @@ def compare_revisions(project: Project, text: str, pipeline: str | None = None) 
     if stages is None:
         stages = changed_notebook_code(project, before, after)
         stages_by = "notebooks" if stages is not None else ""
-    passed = gate_result(head) if head else None
     return RevisionDiff(
         base=_describe(revisions[0], base, finder.pipeline),
         head=_describe(revisions[1], head, finder.pipeline),
-        gate="unknown" if head is None else {True: "passed", False: "failed", None: "none"}[passed],
+        gate=_gate(head),
         results=compare_results(base, head) if base and head and base.id != head.id else None,
         stages=stages or [],
         stages_by=stages_by,
@@ -106,3 +107,13 @@ def _describe(revision: Revision, run: Run | None, pipeline: str) -> ComparedRev
         verdict=verdict(run) if run else None,
         make_run="" if run else command,
     )
+
+
+def _gate(head: Run | None) -> str:
+    """Return the result of the gate of the second revision's run."""
+    if head is None:
+        return "unknown"
+    passed = gate_result(head)
+    if passed and verdict(head).metric == UNLABELED_METRIC:
+        return "unlabeled"
+    return {True: "passed", False: "failed", None: "none"}[passed]

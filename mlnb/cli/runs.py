@@ -122,7 +122,7 @@ def listing(rows: Sequence[RunRow], extra: Sequence[str] = (), machines: Mapping
     extra = [name for name in dict.fromkeys(name.removeprefix("metrics.") for name in extra) if name not in shown]
     lines = []
     for run, verdict, values in rows:
-        gate = {True: "passed", False: "failed", None: ""}[verdict.gate]
+        gate = formatting.gate(verdict.gate, verdict.metric)
         about = [run.id, run.state, *([(machines or {}).get(run.id, "")] if elsewhere else [])]
         about += [formatting.seconds(run.record.seconds)]
         about += [short_data(values.get("data")), *([run.record.segment] if segmented else [])]

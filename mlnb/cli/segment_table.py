@@ -48,7 +48,7 @@ def comparison_table(run: str, comparison: SegmentComparison) -> str:
 
 def _row(one: SegmentResult, metric: str) -> list[str]:
     verdict = one.verdict
-    gate = {True: "passed", False: "failed", None: ""}[verdict.gate if verdict else None]
+    gate = formatting.gate(verdict.gate, verdict.metric) if verdict else ""
     value = formatting.number(verdict.value) if verdict and verdict.value is not None else ""
     if value and verdict and verdict.metric != metric:
         value = f"{verdict.metric} {value}"

@@ -172,7 +172,7 @@ def _others(letters: Sequence[str], compared: Sequence[Run]) -> list[tuple[str, 
 def _column(letter: str, run: Run) -> ComparedRun:
     verdict = run_results.verdict(run)
     result = f"{formatting.metric(verdict.metric)} {formatting.number(verdict.value)} {formatting.interval(verdict)}"
-    gate = {True: "passed", False: "failed", None: ""}[verdict.gate]
+    gate = formatting.gate(verdict.gate, verdict.metric)
     return ComparedRun(letter, run, result.strip() if verdict.value is not None else "", gate)
 
 

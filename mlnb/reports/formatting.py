@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from mlnb.methods.contracts.evaluations import UNLABELED_METRIC
 from mlnb.methods.contracts.findings import count as count
 from mlnb.methods.tasks.task_traits import TRAITS
 
@@ -173,6 +174,18 @@ class HasMembers(Protocol):
 
     def weights(self) -> dict[str, float]:
         """Return the weight of each family of an ensemble; empty for a single model."""
+
+
+def gate(passed: bool | None, deciding: str | None) -> str:
+    """Return the result of a gate: "passed", "failed", "unknown" of alerts without labels, or "" without a gate.
+
+    Args:
+        passed: whether no requirement is missed; None without a gate.
+        deciding: the deciding metric. Without labels it is stability, which shows nothing about the accuracy.
+    """
+    if passed is None:
+        return ""
+    return ("unknown" if deciding == UNLABELED_METRIC else "passed") if passed else "failed"
 
 
 def winner(best: HasMembers) -> str:

@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from in_process import mlnb_in_process
 from toys import chain, edit
 
+from mlnb.cli import revision_diff
 from mlnb.cli.diff_blocks import CellDiff, Paragraph, Rows
 from mlnb.cli.diff_formats import COMMENT_BYTES, diff_markdown, diff_text
 from mlnb.cli.main import main
 from mlnb.engine.project import Project
 from mlnb.engine.run_records import GitState, RunState, StageFailure, StageState
 from mlnb.engine.runs import Run, open_run
+from mlnb.tracking.run_results import Verdict
 
 HOSTILE = [
     "<script>alert(1)</script><img src=x onerror=alert(1)>",
@@ -202,6 +204,12 @@ def test_the_exit_code_is_that_of_the_gate(tested: Project, capsys: Any) -> None
         assert "The gate is unknown" in diffed(tested.root, capsys, "HEAD..HEAD~1", code=2), "another tree or history"
     run.update(git=record.git)
     run.save()
+
+
+def test_a_gate_without_labels_has_no_result(tested: Project, capsys: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(revision_diff, "verdict", lambda run: Verdict(metric="stability", value=1.0, gate=True))
+    assert "no row has a label" in diffed(tested.root, capsys, "HEAD..HEAD~1")
+    assert "The gate failed." in diffed(tested.root, capsys, "HEAD~1..HEAD", code=4)
 
 
 def test_a_run_that_ended_with_its_gate_counts(tested: Project, capsys: Any) -> None:

@@ -47,6 +47,9 @@ def test_times_sizes_and_values():
         and formatting.metric("ndcg@10") == "ndcg@10"
     )
     assert formatting.metric("mean_cost@[[0,1],[5,0]]") == "mean cost" and formatting.metric("roc_auc") == "ROC AUC"
+    results = [formatting.gate(passed, "roc_auc") for passed in (True, False, None)]
+    assert results == ["passed", "failed", ""]
+    assert [formatting.gate(passed, "stability") for passed in (True, False)] == ["unknown", "failed"]
     assert formatting.parameter(["a", 1]) == '["a", 1]' and formatting.parameter("") == '""'
 
 

@@ -12,8 +12,11 @@ MACROS = """\
 parts.kinds() %}{{ kind.count }} {{ kind.kind }}{{ "" if loop.last else ", " }}{% endfor %}).{% else %}The model uses \
 no column.{% endif %}
 {% endmacro %}
-{% macro outcome() %}{% if gate.passed %}passed{% else %}failed{% endif %}{% for line in gate.lines if line.measured \
-== false %}{{ ", with unknown " if loop.first else ", " }}{{ line.check }}{% endfor %}{% endmacro %}
+{% macro outcome() %}
+{%- set unknown = gate.lines | selectattr("measured", "equalto", false) | list -%}
+{%- if not gate.passed %}failed{% elif parts.labeled %}passed{% else %}no result{% endif %}
+{%- for line in unknown %}{{ ", with unknown " if loop.first else ", " }}{{ line.check }}{% endfor %}
+{%- endmacro %}
 {% macro provenance_table() %}
 | field | value |
 |---|---|

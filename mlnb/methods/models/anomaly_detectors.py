@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['DETECTORS', 'MEMBERS', 'COLUMN_SCORERS', 'TREES', 'SAMPLE', 'REFERENCE_ROWS', 'REFERENCE_CELLS', 'N_NEIGHBORS',
-           'NEAREST', 'KNOTS', 'MAX_COLUMNS', 'MIN_ROWS', 'CHUNK', 'TINY', 'SMALLEST', 'LOG_FLOOR', 'BINS', 'BIN_FLOOR',
-           'SCORERS', 'fit_tail', 'tail_score', 'fit_detector', 'score_rows', 'column_scores', 'drivers', 'prepare']
+           'NEAREST', 'KNOTS', 'MAX_COLUMNS', 'MIN_ROWS', 'CHUNK', 'TINY', 'SMALLEST', 'POWER', 'LOG_FLOOR', 'BINS',
+           'BIN_FLOOR', 'SCORERS', 'fit_tail', 'tail_score', 'fit_detector', 'score_rows', 'column_scores', 'drivers',
+           'prepare']
 
 # %% ../../../nbs/methods/models/anomaly_detectors.ipynb #c03
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +21,7 @@ DETECTORS = (  # families
     "detector_ensemble", "isolation_forest", "knn_distance", "lof", "mahalanobis", "ecod", "copod", "hbos"
 )  # fmt: skip
 MEMBERS = {  # of the ensemble, with their weights
-    "isolation_forest": 2.0, "knn_distance": 1.0, "lof": 1.0, "mahalanobis": 1.0, "copod": 1.0, "hbos": 1.0
+    "isolation_forest": 2.0, "knn_distance": 3.0, "lof": 1.0, "mahalanobis": 1.0, "copod": 1.0, "hbos": 1.0
 }  # fmt: skip
 COLUMN_SCORERS = ("ecod", "copod")  # those that score single columns
 TREES, SAMPLE = 100, 256  # of the isolation forest: Liu et al. found no gain beyond
@@ -33,6 +34,7 @@ MIN_ROWS = 10  # training rows
 CHUNK = 1024  # rows scored at a time
 TINY = 1e-10  # added to denominators
 SMALLEST = 1e-150  # columns of smaller values, or larger ones than its inverse, are scaled before they are squared
+POWER = 2.0  # of the mean of the ensemble's scores; stored, as earlier versions had another
 LOG_FLOOR = 1e-6  # added to raw scores before their logarithm
 BINS = 10  # of the histograms of HBOS
 BIN_FLOOR = 0.1  # added to the share of rows in a bin
@@ -123,13 +125,16 @@ def _score_isolation(Z: np.ndarray, fitted: Mapping[str, Any]) -> np.ndarray:
 
 
 def _nearest_rows(Z: np.ndarray, fitted: Mapping[str, Any], itself: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return distances (n, k) to the nearest reference rows, ascending, and their indices; without the row itself."""
+    """Return distances (n, k) to the nearest reference rows, ascending, and their indices.
+
+    `itself`: the rows are reference rows, or copies of some; each is left out for itself.
+    """
     retained, k = fitted["rows"], fitted["k"]
     squares = np.zeros((len(Z), len(retained)))
     for j in range(Z.shape[1]):
         squares += (Z[:, j, None] - retained[None, :, j]) ** 2
     if itself:
-        np.fill_diagonal(squares, np.inf)
+        squares[np.arange(len(Z)), squares.argmin(axis=1)] = np.inf
     near = np.argpartition(squares, k - 1, axis=1)[:, :k] if k < len(retained) else np.argsort(squares, axis=1)[:, :k]
     result = np.take_along_axis(squares, near, axis=1)
     order = np.argsort(result, axis=1, kind="stable")
@@ -149,10 +154,21 @@ def _score_knn_distance(Z: np.ndarray, fitted: Mapping[str, Any], itself: bool =
     return _mean(_nearest_rows(Z, fitted, itself)[0])
 
 
+def _distinct_first(Z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distinct rows, in their order, and the further copies of rows."""
+    first = np.unique(Z, axis=0, return_index=True)[1]
+    is_first = np.isin(np.arange(len(Z)), first)
+    return Z[is_first], Z[~is_first]
+
+
 def _fit_lof(Z: np.ndarray, params: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """Return the reference rows, the distance of each to its k-th neighbor, and its local reachability density."""
-    fitted = _fit_knn_distance(Z, params, seed)
-    far, near = _nearest_rows(Z, fitted, itself=True)
+    """Return the reference rows, the distance of each to its k-th neighbor, and its local reachability density.
+
+    The reference rows are the distinct ones, unless these are fewer than the neighbors.
+    """
+    distinct, most = _distinct_first(Z)[0], int(params.get("n_neighbors", N_NEIGHBORS))
+    fitted = _fit_knn_distance(distinct if len(distinct) > most else Z, params, seed)
+    far, near = _nearest_rows(fitted["rows"], fitted, itself=True)
     fitted["k_distance"] = far[:, -1]
     fitted["lrd"] = 1.0 / (_mean(np.maximum(far, far[:, -1][near])) + TINY)
     return fitted
@@ -295,6 +311,7 @@ def fit_detector(family: str, params: Mapping[str, Any], X: np.ndarray, seed: in
     Z = _standardize(X, native)
     retained = min(len(Z), REFERENCE_ROWS, max(SAMPLE, REFERENCE_CELLS // Z.shape[1]))
     rows = np.sort(np.random.default_rng(seed).choice(len(Z), retained, replace=False))
+    reference = np.concatenate(_distinct_first(Z[rows]))  # so that those of LOF come first
     together = family == "detector_ensemble"
     chosen = MEMBERS if together else {family: 1.0}
     native["scorers"], raw = {}, []
@@ -307,10 +324,10 @@ def fit_detector(family: str, params: Mapping[str, Any], X: np.ndarray, seed: in
             settings["n_neighbors"] = max(1, int(params.get("n_neighbors", N_NEIGHBORS)) // NEAREST)
         by_distance = name in ("knn_distance", "lof")
         with threadpool_limits(1):  # sums in one order, whatever the number of cores
-            fitted = fit(Z[rows] if by_distance else Z, settings, seed)
-        raw.append(score(Z[rows], fitted, **({"itself": True} if by_distance else {})))
+            fitted = fit(reference if by_distance else Z, settings, seed)
+        raw.append(score(reference, fitted, **({"itself": True} if by_distance else {})))
         native["scorers"][name] = {"fitted": fitted, "weight": weight, **_fit_level(raw[-1])}
-    return {**native, "tail": fit_tail(_combine(raw, native))}
+    return {**native, "power": POWER, "tail": fit_tail(_combine(raw, native))}
 
 
 def _fit_level(raw: np.ndarray) -> dict[str, float]:
@@ -322,15 +339,15 @@ def _fit_level(raw: np.ndarray) -> dict[str, float]:
 
 
 def _combine(raw: Sequence[np.ndarray], native: Mapping[str, Any]) -> np.ndarray:
-    """Return the power mean of what the detectors' scores are above their medians (n,); of one detector its scores."""
+    """Return the root mean square of what the scores are above their medians (n,); of one detector its scores."""
     if len(raw) == 1:
         return raw[0]
     total, weights = np.zeros(len(raw[0])), 0.0
     for scores, scorer in zip(raw, native["scorers"].values(), strict=True):
         z = np.maximum((np.log(scores + LOG_FLOOR) - scorer["middle"]) / scorer["spread"], 0.0)
-        total += scorer["weight"] * (z * z) * (z * z)
+        total += scorer["weight"] * (z * z)
         weights += scorer["weight"]
-    return np.sqrt(np.sqrt(total / weights))
+    return np.asarray(np.sqrt(total / weights))
 
 
 def _standardize(X: np.ndarray, native: Mapping[str, Any]) -> np.ndarray:
@@ -413,7 +430,8 @@ def prepare(native: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         DataError: an earlier version of mlnb fitted the detector.
     """
-    if not all("weight" in scorer for scorer in native["scorers"].values()):
+    weighted = all("weight" in scorer for scorer in native["scorers"].values())
+    if not weighted or (len(native["scorers"]) > 1 and native.get("power") != POWER):
         raise DataError("found a detector of an earlier version of mlnb, expected one of this version: run mlnb run")
     scorers = {name: dict(native["scorers"][name]) for name in SCORERS if name in native["scorers"]}
     if "isolation_forest" in scorers:

@@ -71,13 +71,15 @@ def _transpose_layers(arrays: list[np.ndarray]) -> tuple[list[np.ndarray], list[
 
 
 def _describe_detector(native: Mapping[str, Any]) -> dict[str, object]:
-    """Return the detector with its training rows once, and with trees whose leaves lead to -1."""
+    """Return the detector with its training rows once, those of LOF first, and with trees whose leaves lead to -1."""
     scorers: dict[str, object] = {}
-    rows = None
+    rows = np.empty((0, 0))
     for name, scorer in native["scorers"].items():
         fitted = dict(scorer["fitted"])
         if name in ("knn_distance", "lof"):
-            rows = fitted.pop("rows")
+            own = np.asarray(fitted.pop("rows"))
+            fitted["count"] = len(own)
+            rows = max(rows, own, key=len)
         elif name == "isolation_forest":
             trees = [_mark_leaves(fitted, number) for number in range(len(fitted["feature"]))]
             fitted = {"norm": fitted["norm"], "trees": trees}

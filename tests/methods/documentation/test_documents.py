@@ -20,7 +20,7 @@ from mlnb.methods.contracts.evaluations import (
     Reference,
 )
 from mlnb.methods.contracts.findings import Finding, FindingList
-from mlnb.methods.contracts.gates import Gate, GateLine
+from mlnb.methods.contracts.gates import ALERT_ACCURACY, Gate, GateLine
 from mlnb.methods.contracts.holdout_reuse import HoldoutReuse
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.documentation import documents
@@ -100,8 +100,13 @@ def test_every_digit_of_a_document_is_bound_to_its_artifact() -> None:
 def test_the_card_agrees_with_the_run() -> None:
     failed = Gate.of([GateLine(check="roc_auc", found="0.6", required="at least 0.7", passed=False)])
     assert "The gate has failed." in card(gate=failed) and "**failed** | roc\\_auc | 0.6" in card(gate=failed)
-    unknown = Gate.of([GateLine(check="age", found="–", required="0.1", passed=True, measured=False)])
+    met = GateLine(check="roc_auc", found="0.8", required="at least 0.7", passed=True)
+    unknown = Gate.of([met, GateLine(check="age", found="–", required="0.1", passed=True, measured=False)])
     assert "The gate has passed, with unknown age." in card(gate=unknown)
+    alerts = GateLine(check=ALERT_ACCURACY, found="–", required="labels", passed=True, measured=False)
+    stable = DecidingMetric(name="stability", direction="maximize", value=0.9, low=0.8, high=0.95)
+    unlabeled = card(gate=Gate.of([met, alerts]), metrics=replace(METRICS, deciding=stable, scores={}))
+    assert "The gate has no result, with unknown accuracy of the alerts." in unlabeled
     cut = card(best=Candidate(family="linear", metric="roc_auc", score=0.79, trials=2, timed_out=True))
     assert "may give another model" in cut and "gives the same bytes" not in cut
     sampled = card(best=Candidate(family="linear", metric="roc_auc", score=0.79, trials=2, searched_rows=1000))

@@ -104,11 +104,24 @@ def test_some_rows_far_away_do_not_hide_the_others(rows):
     assert (scores[300:] > np.median(scores)).mean() > 0.8 and np.corrcoef(before, scores)[0, 1] > 0.7
 
 
+def test_copies_of_rows_do_not_make_their_neighbors_outliers():
+    random = np.random.default_rng(3)
+    normal, far = random.normal(size=(300, 3)), random.normal(size=(40, 3)) + 4.0
+    copied = np.r_[normal, np.repeat(normal[:5], 60, axis=0)]  # the density at five rows is infinite
+    near = normal[:5] + 0.05
+    for family in ("lof", "detector_ensemble"):
+        native = fit_detector(family, {}, copied)
+        assert score_rows(native, near).max() < np.quantile(score_rows(native, far), 0.1), family
+
+
 def test_a_detector_of_an_earlier_version_is_refused(rows):
-    native = fit_detector("ecod", {}, rows[0])
+    native, together = fit_detector("ecod", {}, rows[0]), fit_detector("detector_ensemble", {}, rows[0])
     before = {name: {"fitted": scorer["fitted"]} for name, scorer in native["scorers"].items()}
-    with pytest.raises(DataError, match="earlier version of mlnb"):
-        prepare({**native, "scorers": before})
+    fourth = {name: value for name, value in together.items() if name != "power"}
+    for earlier in ({**native, "scorers": before}, fourth):
+        with pytest.raises(DataError, match="earlier version of mlnb"):
+            prepare(earlier)
+    assert prepare({name: value for name, value in native.items() if name != "power"})["scorers"].keys() == {"ecod"}
 
 
 @pytest.mark.parametrize("family", ["detector_ensemble", "ecod"])

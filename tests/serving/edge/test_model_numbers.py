@@ -8,12 +8,14 @@ from custom_families import CODE
 from numpy_families import fit_family
 
 from mlnb.errors import UsageError
+from mlnb.methods.models.anomaly_detectors import score_rows
 from mlnb.methods.models.custom_families import CustomFamily, CustomModel, load_family
 from mlnb.methods.models.fitted_models import NUMPY_MODELS, Model
 from mlnb.methods.models.model_families import fit_model
 from mlnb.methods.models.optional_families import OPTIONAL_FAMILIES
 from mlnb.methods.models.search_spaces import default_params
 from mlnb.serving.edge.model_numbers import to_numbers
+from mlnb.serving.edge.portable import detectors
 
 
 @pytest.mark.parametrize("family", NUMPY_MODELS)
@@ -34,6 +36,19 @@ def test_leaves_of_isolation_trees_lead_to_minus_one():
         assert len({len(feature), len(threshold), len(left), len(right), len(length)}) == 1
         assert [child < 0 for child in left] == [child < 0 for child in right]
         assert all(child > node for node, child in enumerate(left) if child >= 0)
+
+
+def test_rows_with_copies_are_written_once_and_scored_alike():
+    random = np.random.default_rng(1)
+    X = random.normal(size=(50, 3))
+    X = np.r_[X, X[random.integers(0, 5, 40)]][random.permutation(90)]
+    model = fit_model("detector_ensemble", default_params("detector_ensemble"), X, np.zeros(90), "anomaly", 0)
+    numbers = to_numbers(model).numbers
+    counts = {name: numbers["scorers"][name]["fitted"]["count"] for name in ("knn_distance", "lof")}
+    assert counts == {"knn_distance": 90, "lof": 50} and len(numbers["rows"]) == 90
+    new = random.normal(size=(6, 3))
+    scores = [detectors.predict({"numbers": numbers}, row)[0] for row in new.tolist()]
+    assert np.allclose(scores, score_rows(model.native, new), rtol=1e-9)
 
 
 def test_a_constant_is_a_family():

@@ -25,15 +25,15 @@ def write_detector(graph: Graph, native: Mapping[str, Any], X: str) -> str:
 
 
 def _combine(graph: Graph, raw: Sequence[str], scorers: Sequence[Mapping[str, Any]]) -> str:
-    """Return the power mean of what the detectors' scores are above their medians (n, 1)."""
+    """Return the root mean square of what the detectors' scores are above their medians (n, 1)."""
     powers = []
     for scores, scorer in zip(raw, scorers, strict=True):
         logarithm = graph.op("Log", graph.op("Add", scores, LOG_FLOOR))
         above = graph.op("Max", graph.op("Sub", logarithm, float(scorer["middle"])), 0.0)
         square = graph.op("Mul", *[graph.op("Div", above, float(scorer["spread"]))] * 2)
-        powers.append(graph.op("Mul", graph.op("Mul", square, square), float(scorer["weight"])))
+        powers.append(graph.op("Mul", square, float(scorer["weight"])))
     weights = float(sum(scorer["weight"] for scorer in scorers))
-    return graph.op("Sqrt", graph.op("Sqrt", graph.op("Div", graph.op("Sum", *powers), weights)))
+    return graph.op("Sqrt", graph.op("Div", graph.op("Sum", *powers), weights))
 
 
 def _tail_score(graph: Graph, scores: str, tail: Mapping[str, np.ndarray]) -> str:

@@ -78,12 +78,12 @@ def predict(member: Member, x: Numbers) -> Numbers:
 
 
 def combine(raw: Numbers, scorers: list[Scorer]) -> float:
-    """Return the power mean of what the scores are above their medians."""
+    """Return the root mean square of what the scores are above their medians."""
     powers = []
     for score, scorer in zip(raw, scorers, strict=True):
         z = max((math.log(score + LOG_FLOOR) - scorer["middle"]) / scorer["spread"], 0.0)
-        powers.append(scorer["weight"] * (z * z) * (z * z))
-    return math.sqrt(math.sqrt(sum_of(powers) / sum_of(scorer["weight"] for scorer in scorers)))
+        powers.append(scorer["weight"] * (z * z))
+    return math.sqrt(sum_of(powers) / sum_of(scorer["weight"] for scorer in scorers))
 
 
 def tail_score(score: float, tail: Tail) -> float:
@@ -109,9 +109,9 @@ def isolation_forest(z: Numbers, fitted: Fitted, native: Native) -> float:
 
 
 def nearest_rows(z: Numbers, fitted: Fitted, native: Native) -> list[tuple[float, int]]:
-    """Return distances to the nearest of the training rows that were kept, and the indices of these rows."""
+    """Return distances to the nearest of the scorer's training rows, the first of those kept, and their indices."""
     pairs = []
-    for number, row in enumerate(native["rows"]):
+    for number, row in enumerate(native["rows"][: fitted["count"]]):
         pairs.append((sum_of((a - b) * (a - b) for a, b in zip(z, row, strict=True)), number))
     return [(math.sqrt(square), number) for square, number in sorted(pairs)[: fitted["k"]]]
 
