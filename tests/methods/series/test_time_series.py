@@ -30,6 +30,6 @@ def test_series_are_sorted_by_key_whatever_the_order_of_the_rows():
     names, codes = series_codes(arrays, ["shop"])
     some = np.array([True, True, False, False, True])
     fewer = {name: values[some] for name, values in arrays.items()}
-    known = build_histories(fewer, "day", "sold", ["shop"], Frequency("D", 1), series=(names, codes[some]))
-    assert [each.key for each in known] == [("",), ("b",)]  # a series whose rows are left out is none
-    assert known[1].values.tobytes() == series[2].values.tobytes() and known[1].first == series[2].first
+    retained = build_histories(fewer, "day", "sold", ["shop"], Frequency("D", 1), series=(names, codes[some]))
+    assert [each.key for each in retained] == [("",), ("b",)]  # a series whose rows are left out is none
+    assert retained[1].values.tobytes() == series[2].values.tobytes() and retained[1].first == series[2].first
