@@ -38,7 +38,7 @@ from ..tables.sample_weights import effective_rows
 
 Cell = str | int | float | bool | None  # a value of a row in JSON
 LEVEL = 0.95  # confidence level
-CELLS = 2_000_000  # weights held in memory at a time
+CELLS = 1_000_000  # weights held in memory at a time, of which two metrics make several arrays
 WORK = 120_000_000  # largest number of rows scored over all resamples: large test sets need fewer resamples
 LEAST = 100  # smallest number of resamples
 THREADED = 20_000  # rows from which two metrics are computed at a time: sums of fewer are too short to overlap
@@ -57,8 +57,11 @@ def draw_weights(rows: int, resamples: int, seed: int, cells: int = CELLS) -> It
     step = max(1, min(resamples, cells // rows))
     for start in range(0, resamples, step):
         count = min(step, resamples - start)
-        drawn = random.integers(0, rows, (count, rows)) + np.arange(count)[:, None] * rows
-        yield np.bincount(drawn.ravel(), minlength=count * rows).reshape(count, rows).astype(np.float64)
+        drawn = random.integers(0, rows, (count, rows))
+        drawn += np.arange(count)[:, None] * rows
+        times = np.bincount(drawn.ravel(), minlength=count * rows).reshape(count, rows)
+        del drawn  # the caller takes its time
+        yield times.astype(np.float64)
 
 
 def _number(value: float) -> float | None:

@@ -48,9 +48,13 @@ def _rank_auc(positive: np.ndarray, scores: np.ndarray) -> Weighted:
     def auc(weights: np.ndarray) -> np.ndarray:
         drawn = weights[:, order]
         hit = drawn * ranked
-        hits, misses = _sum_groups(hit, starts), _sum_groups(drawn - hit, starts)
-        below = misses.sum(1, keepdims=True) - np.cumsum(misses, axis=1)
-        return divide((hits * (below + 0.5 * misses)).sum(1), hits.sum(1) * misses.sum(1))
+        drawn -= hit
+        hits, misses = _sum_groups(hit, starts), _sum_groups(drawn, starts)
+        del hit, drawn  # of many rows each array takes much memory
+        below = np.cumsum(misses, axis=1)
+        below = np.subtract(misses.sum(1, keepdims=True), below, out=below) + 0.5 * misses
+        below *= hits
+        return divide(below.sum(1), hits.sum(1) * misses.sum(1))
 
     return auc
 
@@ -100,10 +104,12 @@ def rank_average_precision(y: np.ndarray, p: np.ndarray) -> Weighted:
 
     def mean_precision(weights: np.ndarray) -> np.ndarray:
         drawn = weights[:, order]
-        hits = _sum_groups(drawn * positive, starts)
         rows = np.cumsum(_sum_groups(drawn, starts), axis=1)
-        precision = np.nan_to_num(divide(np.cumsum(hits, axis=1), rows))
-        return divide((precision * hits).sum(1), hits.sum(1))
+        hits = _sum_groups(drawn * positive, starts)
+        del drawn
+        precision = np.nan_to_num(divide(np.cumsum(hits, axis=1), rows), copy=False)
+        precision *= hits
+        return divide(precision.sum(1), hits.sum(1))
 
     return mean_precision
 
