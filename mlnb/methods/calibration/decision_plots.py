@@ -90,9 +90,9 @@ def plot_cost_curve(
     false_alarms = np.r_[0, ends + 1] - hits
     miss, false = 1 - hits / max(1, hits[-1]), false_alarms / max(1, false_alarms[-1])
     x = np.linspace(0, 1, 101)
-    lines = np.outer(miss, x) + np.outer(false, 1 - x)
+    least = [(miss * share + false * (1 - share)).min() for share in x.tolist()]
     axis.plot(x, np.minimum(x, 1 - x), color=MUTED, linestyle=":", linewidth=1, label="without a model")
-    axis.plot(x, lines.min(axis=0), color=PALETTE[0], label="best threshold")
+    axis.plot(x, least, color=PALETTE[0], label="best threshold")
     predicted = p[:, 1] >= used
     one_miss = (~predicted & (y == 1)).sum() / max(1, (y == 1).sum())
     one_false = (predicted & (y == 0)).sum() / max(1, (y == 0).sum())

@@ -19,13 +19,16 @@ from ..contracts.responses import ForecastResponse, Interval, RowProblem
 from ..decisions.step_intervals import bound_steps
 from ..series.calendars import stamp_text
 from ..tables.columns import Schema, to_arrays
-from ..series.time_series import History, series_codes
+from ..series.time_series import History, SeriesCodes, series_codes
 from ..models.fitted_models import Model, predict
 from ..series.forecast_windows import Fan, Windows
 
 
 def find_history_problems(
-    rows: Sequence[Mapping[str, Any]], arrays: Mapping[str, np.ndarray], encoder: Windows
+    rows: Sequence[Mapping[str, Any]],
+    arrays: Mapping[str, np.ndarray],
+    encoder: Windows,
+    series: SeriesCodes | None = None,
 ) -> list[RowProblem]:
     """Return the problems of histories that are too short or have timestamps out of range; empty without one.
 
@@ -33,6 +36,7 @@ def find_history_problems(
         rows: at least one, that fits the schema.
         arrays: of the rows, from `to_arrays`.
         encoder: the fitted windows.
+        series: of the rows, from `series_codes`; None: read here.
     """
     problems: list[RowProblem] = []
     expected = "a date from 1678 to 2261, such as 2024-02-29 or 2024-02-29T12:30:00"
@@ -41,8 +45,8 @@ def find_history_problems(
         problems.append(RowProblem(row=row, column=encoder.time, found=result, expected=expected))
     if problems:
         return problems
-    index, codes, periods = _read_keys(arrays, encoder)
-    present = np.isfinite(arrays[encoder.target])
+    index, codes = series_codes(arrays, encoder.keys) if series is None else series
+    present, periods = np.isfinite(arrays[encoder.target]), encoder.frequency.periods(arrays[encoder.time])
     codes, periods = codes[present], periods[present]
     recent = periods > _last_periods(codes, periods, len(index))[codes] - encoder.width
     codes, periods = codes[recent], periods[recent]
@@ -56,13 +60,6 @@ def find_history_problems(
             least = f"{encoder.least} at least, and best {encoder.reach}"
             problems.append(RowProblem(row=None, column=encoder.target, found=result, expected=least))
     return problems
-
-
-def _read_keys(
-    arrays: Mapping[str, np.ndarray], encoder: Windows
-) -> tuple[list[tuple[str, ...]], np.ndarray, np.ndarray]:
-    """Return the keys of the series, in the order of the rows; and code and period of each row (n,)."""
-    return *series_codes(arrays, encoder.keys), encoder.frequency.periods(arrays[encoder.time])
 
 
 def _last_periods(codes: np.ndarray, periods: np.ndarray, count: int) -> np.ndarray:
@@ -83,18 +80,21 @@ def read_histories(rows: Sequence[Mapping[str, Any]], schema: Schema, encoder: W
     return recent_histories(to_arrays(rows, schema), encoder)
 
 
-def recent_histories(arrays: Mapping[str, np.ndarray], encoder: Windows) -> list[History]:
+def recent_histories(
+    arrays: Mapping[str, np.ndarray], encoder: Windows, series: SeriesCodes | None = None
+) -> list[History]:
     """Return the series of a request as `read_histories` does.
 
     Args:
         arrays: of its rows, from `to_arrays`.
         encoder: the fitted windows.
+        series: of the rows, from `series_codes`; None: read here.
     """
-    index, codes, periods = _read_keys(arrays, encoder)
-    present = np.isfinite(arrays[encoder.target])
+    index, codes = series_codes(arrays, encoder.keys) if series is None else series
+    present, periods = np.isfinite(arrays[encoder.target]), encoder.frequency.periods(arrays[encoder.time])
     last = _last_periods(codes[present], periods[present], len(index))
     retained = (periods > last[codes] - encoder.reach) & (periods <= last[codes] + encoder.horizon)
-    return encoder.histories({name: values[retained] for name, values in arrays.items()})
+    return encoder.histories({name: values[retained] for name, values in arrays.items()}, (index, codes[retained]))
 
 
 def build_responses(
@@ -131,6 +131,7 @@ def respond_to_request(
     model: Model,
     decision: Decision,
     arrays: Mapping[str, np.ndarray] | None = None,
+    series: SeriesCodes | None = None,
 ) -> list[ForecastResponse]:
     """Return the forecasts of a request: one response for each step of each series, by key and time.
 
@@ -141,28 +142,30 @@ def respond_to_request(
         model: the fitted model.
         decision: its interval is applied, if there is one.
         arrays: of the rows, from `to_arrays`; None: read here.
+        series: of the rows, from `series_codes`; None: read here.
 
     Raises:
         ValueError: timestamps outside the supported range.
     """
     if not rows:
         return []
-    histories = recent_histories(to_arrays(rows, schema) if arrays is None else arrays, encoder)
+    histories = recent_histories(to_arrays(rows, schema) if arrays is None else arrays, encoder, series)
     fan = encoder.transform(histories, [np.array([history.length]) for history in histories])
     responses = build_responses(fan, histories, encoder, predict(model, fan.X), decision)
-    zone = None if schema.column(encoder.time).local else find_zone([row.get(encoder.time) for row in rows])
+    zone = None if schema.column(encoder.time).local else find_zone(rows, encoder.time)
     return responses if zone is None else [replace(each, time=in_zone(each.time, zone)) for each in responses]
 
 
-def find_zone(timestamps: Sequence[Any]) -> timezone | None:
+def find_zone(rows: Sequence[Mapping[str, Any]], time: str) -> timezone | None:
     """Return the time zone of the last timestamp of a request; None unless the first and the last have an offset.
 
     Args:
-        timestamps: as they were sent.
+        rows: of the request.
+        time: column of the timestamps.
     """
     given = (
-        next((text.strip() for text in way if isinstance(text, str) and text.strip()), "")
-        for way in (timestamps, reversed(timestamps))
+        next((text.strip() for row in way if isinstance(text := row.get(time), str) and text.strip()), "")
+        for way in (rows, reversed(rows))
     )
     ends = [datetime.fromisoformat(text) for text in given if len(text) > 10]
     offset = ends[-1].utcoffset() if len(ends) == 2 and ends[0].tzinfo is not None else None

@@ -33,6 +33,8 @@ def smooth_complex(
 ) -> tuple[ComplexState, np.ndarray]:
     """Return the state after all values of each window, and the sum of squared one-step errors (n, k).
 
+    A backward run is for its state alone: its errors are not summed, and are 0.
+
     Args:
         windows: (n, width), oldest first, NaN before the first value only.
         state: before the first value; the last one when `backwards`.
@@ -51,7 +53,8 @@ def smooth_complex(
         position = (width - 1 - at) % len(levels)
         level, potential = levels[position], potentials[position]
         error = windows[:, at : at + 1] - level
-        squares += error * error if every[at] else np.where(present[:, at : at + 1], error * error, 0.0)
+        if not backwards:
+            squares += error * error if every[at] else np.where(present[:, at : at + 1], error * error, 0.0)
         following = level + growth * potential + gain * error
         pushed = level + rest * potential + push * error
         if not every[at]:

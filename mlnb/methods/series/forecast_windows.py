@@ -19,7 +19,7 @@ from .calendars import Frequency, calendar, calendar_names
 from ..tables.columns import Column, Schema
 from ..encoding.custom_encoders import EncoderCode
 from ..encoding.table_encoder import Encoder
-from .time_series import History, build_histories, series_codes
+from .time_series import History, SeriesCodes, build_histories, series_codes
 from .lag_features import CYCLES, MEMORIES, SHAPE, choose_shape, fill_gaps, look_back, seasonal_scale
 from .local_forecasts import LOCAL, local_forecasts
 
@@ -186,9 +186,9 @@ class Windows:
         """Return what `refit` keeps: season, lags, windows, local models; encoders of earlier versions have fewer."""
         return {name: self.learned[name] for name in SHAPE if name in self.learned}
 
-    def histories(self, arrays: Mapping[str, np.ndarray]) -> list[History]:
-        """Return the series of rows, sorted by key, with the columns that are read."""
-        return build_histories(arrays, self.time, self.target, self.keys, self.frequency, self.others)
+    def histories(self, arrays: Mapping[str, np.ndarray], series: SeriesCodes | None = None) -> list[History]:
+        """Return the series of rows by key, with the columns that are read; `series` as in `build_histories`."""
+        return build_histories(arrays, self.time, self.target, self.keys, self.frequency, self.others, series)
 
     def forecast_locally(self, histories: Sequence[History], origins: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Return the forecasts of the local models at each origin, in the target's unit, each (n, horizon, models).
@@ -245,12 +245,12 @@ class Windows:
         chosen = [LOCAL.index(name) for name in self.local]
         for number in sorted(set(block)):
             some = slice(bisect_left(block, number), bisect_right(block, number))
-            padded = (np.concatenate([np.full(self.reach, np.nan), each.values]) for each in histories[some])
-            pairs = zip(padded, origins[some], strict=True)
-            windows = [
-                np.lib.stride_tricks.sliding_window_view(v, self.reach)[np.asarray(o, np.int64)] for v, o in pairs
-            ]
-            window = np.concatenate(windows)
+            gap = np.full(self.reach, np.nan)
+            starts, values = _join([each.values for each in histories[some]], gap)
+            first = np.repeat(starts, [len(each) for each in origins[some]])
+            cut = np.concatenate([np.asarray(each, np.int64) for each in origins[some]])
+            padded = np.lib.stride_tricks.sliding_window_view(np.concatenate([gap, values]), self.reach)
+            window = np.ascontiguousarray(padded[first + cut])
             share = np.cumsum(np.isfinite(window[:, -self.width :]), axis=1)[:, -1] / self.width
             fill_gaps(window, self.season)
             if local is not None:

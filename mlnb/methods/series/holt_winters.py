@@ -45,6 +45,8 @@ def smooth(
 ) -> tuple[State, np.ndarray]:
     """Return the state after all values of each window, and the sum of squared one-step errors (n, k).
 
+    A backward run is for its state alone: its errors are not summed, and are 0.
+
     Args:
         windows: (n, width), oldest first, NaN before the first value only.
         state: before the first value; the last one when `backwards`.
@@ -70,14 +72,17 @@ def smooth(
             error = values - forecast
             if not every[at]:
                 error = np.where(present[:, at : at + 1], error, 0.0)
-            relative, step = error / forecast, error / index
-            squares += relative * relative
+            step = error / index
+            if not backwards:
+                relative = error / forecast
+                squares += relative * relative
             cycle[position] = np.maximum(index + gamma * (error / base), LEAST_INDEX)
         else:
             step = values - (base + index)
             if not every[at]:
                 step = np.where(present[:, at : at + 1], step, 0.0)
-            squares += step * step
+            if not backwards:
+                squares += step * step
             if len(cycle) > 1:
                 cycle[position] = index + gamma * step
         base += alpha * step

@@ -22,7 +22,7 @@ LOCAL = (
     "local_median",
 )  # fmt: skip
 REACH = 3.0  # ranges of the window that a forecast may leave it by
-CELLS = 30_000  # windows times parameters that are smoothed at a time, so that they stay in the cache
+CELLS = 122_880  # windows times parameters that are smoothed at a time: in smaller parts, threads wait for each other
 GRID = 60  # largest number of parameters of a grid
 THREADS = 2  # that smooth parts of many windows at the same time; each window has the same bits in any part
 

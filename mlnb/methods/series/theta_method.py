@@ -20,7 +20,7 @@ DEMAND_ALPHAS = (0.02, 0.05, 0.1, 0.2, 0.4)
 
 
 class ThetaState(NamedTuple):
-    """Level (n, k); mean, intercept and slope of the line, each (n, 1); and the power of 1 - alpha (n, k)."""
+    """Level (n, k); mean, intercept and slope of the line, each (n, 1); power of 1 - alpha, (n, k) or (1, k)."""
 
     level: np.ndarray
     mean: np.ndarray
@@ -72,7 +72,8 @@ def forecast_theta(windows: np.ndarray, horizon: int) -> np.ndarray:
     weight = 1.0 - 1.0 / theta
     start = np.take_along_axis(windows, np.minimum(first, width - 1)[:, None], axis=1)
     zeros, line = np.zeros((n, len(pairs))), np.zeros((n, 1))
-    state, squares = ThetaState(zeros + start, line, line, line, zeros + 1.0), zeros
+    power = np.ones((1, len(pairs)))  # the same for all windows as long as they have the same number of values
+    state, squares = ThetaState(zeros + start, line, line, line, power), zeros
     for at in range(int(first.min(initial=width)), width):
         values, count = windows[:, at : at + 1], (at - first + 1)[:, None]
         present = np.isfinite(values)
@@ -83,7 +84,7 @@ def forecast_theta(windows: np.ndarray, horizon: int) -> np.ndarray:
             later = ThetaState(*(np.where(present, new, old) for new, old in zip(later, state, strict=True)))
         state = later
     best = np.argmin(np.where(np.isnan(squares), np.inf, squares), axis=1)[:, None]
-    level, power = (np.take_along_axis(part, best, axis=1) for part in (state.level, state.power))
+    level, power = (np.take_along_axis(part, best, axis=1) for part in (state.level, zeros + state.power))
     state = state._replace(level=level, power=power)
     alpha, weight = (np.take_along_axis(each + zeros, best, axis=1) for each in (alpha, weight))
     out = np.empty((n, horizon))

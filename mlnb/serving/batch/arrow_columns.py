@@ -66,7 +66,7 @@ def read_column(array: pa.Array | None, column: Column, rows: int, text: bool) -
         encoded = pc.dictionary_encode(array)
         if len(encoded.dictionary) * 4 > len(array):
             return ColumnValues(to_array(_to_instants(array, column), column), None, None)
-        codes = encoded.indices.fill_null(len(encoded.dictionary)).to_numpy(zero_copy_only=False)
+        codes = _to_codes(encoded, len(encoded.dictionary))
         return ColumnValues(np.append(to_array(_to_instants(encoded.dictionary, column), column), np.nan), codes, None)
     return _read_distinct(array, column)
 
@@ -114,7 +114,7 @@ def _read_formatted(array: pa.Array, column: Column) -> ColumnValues:
     cells: list[str] = to_list(encoded.dictionary)
     values = read_cells(cells, column.format)
     wrong = np.append(np.isnan(values), False)
-    codes = encoded.indices.fill_null(len(cells)).to_numpy(zero_copy_only=False)
+    codes = _to_codes(encoded, len(cells))
     read = np.append(without_sentinels(values, column), np.nan)
     return ColumnValues(read, codes, wrong[codes] if wrong.any() else None)
 
@@ -135,8 +135,15 @@ def _read_numbers(array: pa.Array, column: Column) -> ColumnValues:
     numbers = array.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
     infinite = np.isinf(numbers)
     if not infinite.any():
-        return ColumnValues(to_array(numbers, column), None, None)
-    return ColumnValues(to_array(np.where(infinite, np.nan, numbers), column), None, infinite)
+        return ColumnValues(without_sentinels(numbers, column), None, None)
+    return ColumnValues(without_sentinels(np.where(infinite, np.nan, numbers), column), None, infinite)
+
+
+def _to_codes(encoded: pa.DictionaryArray, missing: int) -> np.ndarray:
+    """Return the code of each row (n,), `missing` where there is no value; without a copy where all rows have one."""
+    indices = encoded.indices.fill_null(missing) if encoded.null_count else encoded.indices
+    codes: np.ndarray = indices.to_numpy(zero_copy_only=False)
+    return codes
 
 
 def _read_distinct(array: pa.Array, column: Column) -> ColumnValues:
@@ -145,7 +152,7 @@ def _read_distinct(array: pa.Array, column: Column) -> ColumnValues:
     values: list[Any] = [*to_list(encoded.dictionary), None]
     if pa.types.is_floating(encoded.dictionary.type):
         values = [None if value is not None and value != value else value for value in values]
-    codes = encoded.indices.fill_null(len(values) - 1).to_numpy(zero_copy_only=False)
+    codes = _to_codes(encoded, len(values) - 1)
     bad = np.array([not _fits(value, column.kind) for value in values])
     valid = [None if wrong else value for value, wrong in zip(values, bad.tolist(), strict=True)]
     return ColumnValues(to_array(valid, column), codes, bad[codes] if bad.any() else None)

@@ -8,6 +8,7 @@ from mlnb.methods.contracts.responses import Explanation, Response, RowProblem
 from mlnb.methods.encoding.encoder_interface import UnusableValue
 from mlnb.methods.evaluation.forecast_responses import find_history_problems, respond_to_request
 from mlnb.methods.series.forecast_windows import Windows, request_schema
+from mlnb.methods.series.time_series import series_codes
 from mlnb.methods.tables.columns import Schema, to_arrays
 from mlnb.serving.runtime.model_parts import ModelParts, Row
 from mlnb.serving.runtime.request_bodies import BadRequest, BadRows
@@ -37,11 +38,12 @@ class ForecastHandler(RequestHandler):
         if not rows:
             return []
         arrays = to_arrays(rows, self.schema)
-        if problems := find_history_problems(rows, arrays, self.encoder):
+        series = series_codes(arrays, self.encoder.keys)
+        if problems := find_history_problems(rows, arrays, self.encoder, series):
             raise BadRows(problems)
         model, decision = self.parts.model, self.parts.decision
         try:
-            return respond_to_request(rows, self.schema, self.encoder, model, decision, arrays)
+            return respond_to_request(rows, self.schema, self.encoder, model, decision, arrays, series)
         except UnusableValue:
             raise
         except ValueError as error:  # a timestamp after the last holiday that training knew

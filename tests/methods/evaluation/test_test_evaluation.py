@@ -6,6 +6,7 @@ import pytest
 from mlnb.codec import replace
 from mlnb.methods.contracts.evaluations import ForecastErrors, GroupErrors, Metrics, format_number
 from mlnb.methods.contracts.problems import ProblemContract
+from mlnb.methods.evaluation import test_evaluation
 from mlnb.methods.evaluation.test_evaluation import evaluate, format_estimate, make_gate
 from mlnb.methods.metrics.weighted_metrics import metrics_of
 
@@ -22,6 +23,11 @@ def result() -> Metrics:
 
 
 def test_reproducible(result: Metrics) -> None:
+    assert evaluate(Y, BOTH, "binary", "roc_auc", resamples=500) == result
+
+
+def test_metrics_of_many_rows_are_computed_at_the_same_time(result: Metrics, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(test_evaluation, "THREADED", 1)
     assert evaluate(Y, BOTH, "binary", "roc_auc", resamples=500) == result
 
 

@@ -13,6 +13,7 @@ from mlnb.methods.metrics.exact_intervals import (
     difference_interval,
     exact_interval,
     proportion_interval,
+    rarest_units,
     share_interval,
     widen,
 )
@@ -123,3 +124,11 @@ def test_rows_that_a_proportion_is_of() -> None:
     counted = {name: counted_units(name, y, p, copies) for name in ("precision", "recall", "false_positive_rate")}
     assert counted == {"precision": 2, "recall": 1, "false_positive_rate": 3}
     assert counted_units("precision_at@0.4", y, p, copies) == 2 and counted_units("accuracy", y, p, copies) == 4
+
+
+def test_units_are_counted_alike_with_any_codes() -> None:
+    y, p = np.array([1, 0, 1, 0]), np.eye(2)[[1, 1, 0, 0]]
+    for codes in ([0, 1, 1, 2], [7, 10**12, 10**12, -3]):  # dense, and far apart
+        assert counted_units("accuracy", y, p, np.array(codes)) == 3
+        assert rarest_units(y, np.array(codes), True) == 2
+    assert counted_units("recall", np.zeros(4, int), p, np.arange(4)) == 0

@@ -27,3 +27,9 @@ def test_series_are_sorted_by_key_whatever_the_order_of_the_rows():
     series = build_histories(arrays, "day", "sold", ["shop"], Frequency("D", 1))
     assert [each.key for each in series] == [("",), ("a",), ("b",)]
     assert series[1].values.tolist() == [2.0, 3.0] and np.isfinite(series[2].values).tolist() == [1, 0, 0, 1]
+    names, codes = series_codes(arrays, ["shop"])
+    some = np.array([True, True, False, False, True])
+    fewer = {name: values[some] for name, values in arrays.items()}
+    retained = build_histories(fewer, "day", "sold", ["shop"], Frequency("D", 1), series=(names, codes[some]))
+    assert [each.key for each in retained] == [("",), ("b",)]  # a series whose rows are left out is none
+    assert retained[1].values.tobytes() == series[2].values.tobytes() and retained[1].first == series[2].first
