@@ -21,7 +21,7 @@ from mlnb.methods.recommendation.recommenders import RecommenderMetadata
 from mlnb.methods.tables.columns import Schema
 from mlnb.serving.runtime import supervisor
 from mlnb.serving.runtime.access import PROBES, AccessControl, bound_host, check_exposure
-from mlnb.serving.runtime.bentoml_imports import import_proxy_late
+from mlnb.serving.runtime.bentoml_imports import import_aiohttp, import_proxy_late
 from mlnb.serving.runtime.http_messages import (
     RECOMMEND_ROUTE,
     ROUTE,
@@ -74,6 +74,7 @@ class PredictionService(bentoml.Service):  # type: ignore[misc]
             if find_spec("lightgbm"):
                 import_lightgbm_alone()  # once for all workers
             import_proxy_late()
+            import_aiohttp()
             supervisor.install_supervisor()
 
     def __call__(self) -> Any:
