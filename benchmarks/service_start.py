@@ -54,7 +54,7 @@ GROUPS = {
     "httpx and rich": ("httpx", "httpx_ws", "httpcore", "h11", "wsproto", "rich", "pygments"),
     "uvicorn and Starlette": ("uvicorn", "uvloop", "httptools", "starlette", "anyio", "a2wsgi", "watchfiles"),
 }
-HIDDEN = ("lightgbm", "sklearn", "pyarrow")  # libraries that services use where a bento requires them
+HIDDEN = ("lightgbm", "sklearn")  # libraries that services use where a bento requires them
 # The port is free in an image. Here it is another one, which must not make it a service with options.
 PROGRAM = """
 import runpy, sys
