@@ -24,6 +24,7 @@ TABLE = {
     "forecast_requests": [],
     "serving": ["--mixed", "0"],
     "workers": [],
+    "service_start": [],
     "million": [],
     "batch": ["--rows", "10000000", "--family", "lightgbm"],
     "fresh_clone": [],

@@ -23,6 +23,9 @@ VENV = "/app/.venv"
 BENTO = "/home/bentoml/bento"
 TRIMMING = Path(__file__).parents[1] / "packaging" / "library_trimming.py"
 COMPILER = Path(__file__).with_name("image_compiler.py")
+STARTER = Path(__file__).with_name("image_start.py")
+OWN_CLASS = b"service_class=PredictionService"  # in the source of a service that a process can serve alone
+WORKER = Path("src", "mlnb", "serving", "runtime", "service_worker.py")  # of a bento, which may be of another version
 LAST_STAGE = """
 FROM {base}
 USER 0
@@ -59,6 +62,8 @@ class Stages:
 def prepare(bento: Path, base: str, whole: list[str]) -> dict[str, str]:
     """Rewrite a bento's description of its image: this base, a check of its Python, trimmed libraries.
 
+    The schema is left out: it is that of `/docs.json`, which a service makes from its model, and takes time to read.
+
     Returns:
         the environment variables of the bento.
     """
@@ -69,11 +74,21 @@ def prepare(bento: Path, base: str, whole: list[str]) -> dict[str, str]:
     check = f'python3 -c "{test}" || {{ echo "{base} has $(python3 -V 2>&1), expected Python {minor}" >&2; exit 1; }}'
     trim = f"python ./env/docker/{TRIMMING.name} - {' '.join(whole)} && chmod -R a+rX {VENV}"
     description["image"] |= {"base_image": base, "commands": [check], "post_commands": [trim]}
+    description["schema"] = {}
     path.write_text(yaml.safe_dump(description, sort_keys=False), "utf-8")
     return {entry["name"]: entry["value"] for entry in description.get("envs") or []}
 
 
-def last_stage(variables: dict[str, str], base: str, system: list[str], user: int) -> str:
+def start_command(bento: Path) -> list[str]:
+    """Return the command that starts a bento in its image: with BentoML's where the service is not one of mlnb's."""
+    service = yaml.safe_load((bento / "bento.yaml").read_text("utf-8"))["service"]
+    source = bento / "src" / f"{service.partition(':')[0].replace('.', '/')}.py"
+    if (bento / WORKER).is_file() and source.is_file() and OWN_CLASS in source.read_bytes():
+        return ["python", "-P", f"{BENTO}/env/docker/{STARTER.name}", BENTO]
+    return ["python", "-P", "-m", "bentoml", "serve", BENTO]
+
+
+def last_stage(variables: dict[str, str], base: str, system: list[str], user: int, command: list[str]) -> str:
     """Return the stage that becomes the image."""
     environment = {
         "LANG": "C.UTF-8",
@@ -96,7 +111,7 @@ def last_stage(variables: dict[str, str], base: str, system: list[str], user: in
         bento=BENTO,
         compiler=COMPILER.name,
         user=user,
-        command=json.dumps(["python", "-P", "-m", "bentoml", "serve", BENTO]),
+        command=json.dumps(command),
     )
 
 
@@ -107,13 +122,13 @@ def build(engine: str, tag: str, base: str, stages: Stages, options: Any) -> Non
     with tempfile.TemporaryDirectory() as folder:
         context = Path(folder, "context")
         shutil.copytree(bento.path, context)
-        for program in (TRIMMING, COMPILER):
+        for program in (TRIMMING, COMPILER, STARTER):
             shutil.copy(program, context / "env" / "docker")
         for path in context.rglob("*"):
             path.chmod(0o755 if path.is_dir() else 0o644)
         file = Path(folder, "Dockerfile")
         get_containerfile(bento.tag, str(file), enable_buildkit=False)
-        added = last_stage(variables, base, stages.system, stages.user)
+        added = last_stage(variables, base, stages.system, stages.user, start_command(Path(bento.path)))
         file.write_text(file.read_text("utf-8") + added, "utf-8")
         get_backend(engine).build(context_path=str(context), file=str(file), tag=(tag,), **options)
 

@@ -21,7 +21,7 @@ from mlnb.methods.recommendation.recommenders import RecommenderMetadata
 from mlnb.methods.tables.columns import Schema
 from mlnb.serving.runtime import supervisor
 from mlnb.serving.runtime.access import PROBES, AccessControl, bound_host, check_exposure
-from mlnb.serving.runtime.bentoml_imports import import_proxy_late
+from mlnb.serving.runtime.bentoml_imports import import_aiohttp, import_proxy_late
 from mlnb.serving.runtime.http_messages import (
     RECOMMEND_ROUTE,
     ROUTE,
@@ -43,6 +43,7 @@ from mlnb.serving.runtime.row_protection import RowProtection
 from mlnb.serving.runtime.row_scorers import import_lightgbm_alone
 from mlnb.serving.runtime.served_tasks import find_served_task
 from mlnb.serving.runtime.service_page import POLICY, make_page
+from mlnb.serving.runtime.service_worker import check_alone
 from mlnb.serving.runtime.structured_logs import configure_logging
 from mlnb.settings import ServiceSettings
 
@@ -74,19 +75,23 @@ class PredictionService(bentoml.Service):  # type: ignore[misc]
             if find_spec("lightgbm"):
                 import_lightgbm_alone()  # once for all workers
             import_proxy_late()
+            import_aiohttp()
             supervisor.install_supervisor()
 
     def __call__(self) -> Any:
         """Return the instance of the class that is served, and keep it for `RequestRouter`."""
         self.instance = super().__call__()
-        gc.collect()
+        if gc.isenabled():
+            gc.collect()
         gc.freeze()  # a collection would delay requests by the time that it takes to look at all of this again
+        gc.enable()
         return self.instance
 
     def to_asgi(self, is_main: bool = True) -> Any:
         """Return the application that a worker serves."""
         if find_spec("lightgbm"):
             import_lightgbm_alone()
+        check_alone(self)
         install()
         router = RequestRouter(super().to_asgi(is_main), self)
         origins = ServiceSettings().cors_origins

@@ -22,12 +22,11 @@ from contextlib import ExitStack, suppress
 from types import FrameType
 from typing import Any, NoReturn
 
-from _bentoml_impl.worker.service import main as serve_as_worker
-from bentoml._internal import log
 from bentoml._internal.utils import circus
 
 from mlnb.serving.runtime.http_server import SHUTDOWN_SECONDS
-from mlnb.serving.runtime.structured_logs import configure_logging, log_event
+from mlnb.serving.runtime.service_worker import serve_worker
+from mlnb.serving.runtime.structured_logs import log_event
 
 CHECK_SECONDS = 1.0  # between two starts of a worker at least
 KILL_SECONDS = SHUTDOWN_SECONDS + 5  # until workers that do not end are killed
@@ -151,17 +150,11 @@ class ForkingSupervisor:
 
     def _serve(self, worker: int) -> None:
         """Serve requests as BentoML's worker with this number, until a signal."""
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.environ.update(self._watcher.env or {})
-        if self._watcher.working_dir:
-            os.chdir(self._watcher.working_dir)
-        log.configure_server_logging = configure_logging
         values = {f"$(circus.sockets.{listening.name})": listening.fileno() for listening in self._sockets}
         values["$(CIRCUS.WID)"] = worker
         _, _, *arguments = self._watcher.args  # after `-m` and the module
-        for number in (signal.SIGINT, signal.SIGTERM):  # before uvicorn handles them, and once it has ended
-            signal.signal(number, _end)
-        serve_as_worker([str(values.get(argument, argument)) for argument in arguments], standalone_mode=False)
+        filled = [str(values.get(argument, argument)) for argument in arguments]
+        serve_worker(filled, self._watcher.env or {}, self._watcher.working_dir)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self.stop()
@@ -174,10 +167,6 @@ class ForkingSupervisor:
         for process in list(self._workers):
             with suppress(ProcessLookupError):
                 os.kill(process, number)
-
-
-def _end(number: int, frame: FrameType | None) -> NoReturn:
-    raise SystemExit(0)
 
 
 def make_supervisor(

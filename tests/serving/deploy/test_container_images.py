@@ -111,14 +111,14 @@ def test_the_bill_of_materials_is_cyclonedx():
 
 
 def test_the_last_stage_is_owned_by_root_and_run_by_a_number():
-    stage = image_builder.last_stage({"OMP_WAIT_POLICY": "passive"}, "b:1", ["libgomp1"], USER)
-    assert "\nUSER 1034:1034\nENTRYPOINT" in stage
+    stage = image_builder.last_stage({"OMP_WAIT_POLICY": "passive"}, "b:1", ["libgomp1"], USER, ["python", "start.py"])
+    assert '\nUSER 1034:1034\nENTRYPOINT ["python", "start.py"]' in stage
     assert "--chown" not in stage
     assert 'ENV OMP_WAIT_POLICY="passive"' in stage
     assert stage.count("FROM b:1") == 1
     assert "apt-get install -q -y --no-install-recommends libgomp1" in stage
     assert "\nRUN python -P /home/bentoml/bento/env/docker/image_compiler.py /home/bentoml/bento && rm -rf" in stage
-    assert "apt-get" not in image_builder.last_stage({}, "b:1", [], USER)
+    assert "apt-get" not in image_builder.last_stage({}, "b:1", [], USER, [])
 
 
 def test_the_digests_of_libraries_are_compared_in_an_image(tmp_path):

@@ -1,12 +1,24 @@
-"""BentoML's reverse proxy is imported by the services that need it, and by no other."""
+"""BentoML's reverse proxy is imported, and certificates are read, by the services that need it, and by no other."""
 
 import ast
+import ssl
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
-from mlnb.serving.runtime.bentoml_imports import PROXY, USED, import_proxy_late
+import pytest
+
+from mlnb.serving.runtime.bentoml_imports import PROXY, USED, LateContext, import_aiohttp, import_proxy_late
+
+MAKES_CONTEXTS = """
+import ssl
+verified = ssl.create_default_context()
+unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+unverified.check_hostname = False
+unverified.verify_mode = ssl.CERT_NONE
+unverified.set_default_verify_paths()
+"""
 
 
 def test_bentoml_imports_one_function_of_its_proxy():
@@ -42,3 +54,52 @@ def test_a_proxy_that_is_imported_stays(monkeypatch):
     monkeypatch.setitem(sys.modules, PROXY, real := ModuleType(PROXY))
     import_proxy_late()
     assert sys.modules[PROXY] is real
+
+
+@pytest.fixture
+def contexts(monkeypatch):
+    """The contexts of a module that makes them as aiohttp does, and how often certificates were read."""
+    module, reads = ModuleType("aiohttp"), []
+    original = ssl.SSLContext.load_default_certs
+
+    def read(context, *purpose):
+        reads.append(context)
+        original(context, *purpose)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_default_certs", read)
+    monkeypatch.delitem(sys.modules, "aiohttp", raising=False)
+    monkeypatch.setattr("importlib.import_module", lambda name: exec(MAKES_CONTEXTS, module.__dict__))
+    import_aiohttp()
+    return module.verified, module.unverified, reads
+
+
+def test_certificates_are_read_before_the_first_connection(contexts):
+    verified, unverified, reads = contexts
+    assert not reads and isinstance(verified, LateContext) and isinstance(unverified, LateContext)
+    assert verified.verify_mode == ssl.CERT_REQUIRED and verified.check_hostname
+    connection = verified.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="localhost")
+    assert reads == [verified] and type(verified) is ssl.SSLContext
+    assert connection.context is verified
+    verified.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="localhost")
+    assert len(reads) == 1
+    plain = ssl.create_default_context()
+    assert unverified.cert_store_stats() == verified.cert_store_stats() == plain.cert_store_stats()
+    assert not isinstance(plain, LateContext)
+
+
+def test_contexts_of_an_import_that_fails_read_as_before(monkeypatch):
+    def fail(name):
+        raise ImportError(name)
+
+    monkeypatch.delitem(sys.modules, "aiohttp", raising=False)
+    monkeypatch.setattr("importlib.import_module", fail)
+    with pytest.raises(ImportError):
+        import_aiohttp()
+    assert type(ssl.create_default_context()) is ssl.SSLContext
+
+
+def test_aiohttp_makes_contexts_when_it_is_imported():
+    spec = find_spec("aiohttp")
+    assert spec is not None and spec.origin is not None
+    source = Path(spec.origin).with_name("connector.py").read_text("utf-8")
+    assert "= _make_ssl_context(True)" in source and "= _make_ssl_context(False)" in source

@@ -23,7 +23,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it is Circ
 SCENARIOS = """
 import json, os, signal, sys, time
 from types import SimpleNamespace
-from mlnb.serving.runtime import supervisor
+from mlnb.serving.runtime import supervisor, service_worker
 
 class Listening:
     name = "api"
@@ -46,7 +46,7 @@ for line in sys.stdin:
     scenario = json.loads(line)
     if os.fork():
         continue
-    supervisor.serve_as_worker = serve
+    service_worker.serve_as_worker = serve
     supervisor.CHECK_SECONDS, supervisor.KILL_SECONDS = 0.3, 1
     watcher = SimpleNamespace(
         args=["-m", "module", "--fd", "$(circus.sockets.api)", "--worker-id", "$(CIRCUS.WID)", "--", "a b"],
