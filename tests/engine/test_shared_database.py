@@ -14,6 +14,7 @@ import toys
 from database_server import run_postgresql
 from in_process import InProcess, mlnb_in_process
 from remote_clones import run, shared_clones, states
+from waiting import wait_for
 
 from mlnb import leases
 from mlnb.engine import stage_locks
@@ -226,9 +227,13 @@ def test_a_run_is_listed_while_it_runs_and_no_stage_waits_for_that(
     def looking(self, job, on_cell):
         outcome = execute(self, job, on_cell)
         if job.stage == "double":
-            active = list_active(bob, SharedDatabase(url))
-            seen.extend(f"{each.run.state} {each.run.stages['number'].state} {each.person}" for each in active)
+            seen.extend(wait_for(first_finished, 20, "the record that the run's thread has written"))
         return outcome
+
+    def first_finished() -> list[str]:
+        active = list_active(bob, SharedDatabase(url))
+        texts = [f"{each.run.state} {each.run.stages['number'].state} {each.person}" for each in active]
+        return texts if any("finished" in text for text in texts) else []
 
     monkeypatch.setattr(InProcess, "execute", looking)
     monkeypatch.setenv("MLNB_ACTOR", "ana")
