@@ -8,7 +8,8 @@ from mlnb.methods.contracts.decisions import FittedDecision
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.tasks.task_traits import traits_of
 from mlnb.reports.charts import Chart, Series
-from mlnb.tracking.artifact_views import load_optional, load_record
+from mlnb.tracking.artifact_views import load_record
+from mlnb.tracking.run_results import read_columns
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,24 +54,23 @@ class ThresholdRow(NamedTuple):
 
 def read_scored(run: Run) -> ScoredRows | None:
     """Return the test rows of a run with two classes or a number as target; None for others and without predictions."""
+    import numpy as np
+
     contract = load_record(run, "contract", ProblemContract)
     traits = traits_of(contract.task) if contract else None
     if contract is None or traits is None or not traits.independent_rows or traits.classes == "several":
         return None
-    table = load_optional(run, "predictions")
-    if table is None or not len(table):
+    positive = contract.classes[1] if contract.classes else ""
+    columns = read_columns(run, "predictions", ("truth", score := f"p {positive}" if positive else "prediction"))
+    if len(columns) < 2 or not len(columns["truth"]):
         return None
-    if not contract.classes:
-        truth, score = table["truth"].to_numpy(dtype=float), table["prediction"].to_numpy(dtype=float)
-        return ScoredRows(truth, score, "", contract.target or "", 0.5, None)
-    positive = contract.classes[1]
-    if f"p {positive}" not in table:
-        return None
-    truth = (table["truth"].astype(str) == positive).to_numpy(dtype=float)
-    score = table[f"p {positive}"].to_numpy(dtype=float)
+    scores = np.array(columns[score], dtype=float)
+    if not positive:
+        return ScoredRows(np.array(columns["truth"], dtype=float), scores, "", contract.target or "", 0.5, None)
+    truth = np.array([str(value) == positive for value in columns["truth"]], dtype=float)
     fitted = load_record(run, "decision", FittedDecision)
     threshold = fitted.decision.threshold if fitted else None
-    return ScoredRows(truth, score, positive, contract.target or "", threshold or 0.5, contract.costs)
+    return ScoredRows(truth, scores, positive, contract.target or "", threshold or 0.5, contract.costs)
 
 
 def calibration_chart(runs: Sequence[tuple[str, ScoredRows]]) -> Chart | None:

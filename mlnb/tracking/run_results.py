@@ -3,7 +3,8 @@
 import io
 import json
 import math
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlnb.codec import Record, convert, replace
 from mlnb.engine.run_records import ParameterValue, RunRecord, RunState, StageRecord, StageState
@@ -12,6 +13,9 @@ from mlnb.errors import SchemaError, StageError, StoreCorrupted, UsageError, err
 from mlnb.methods.contracts.evaluations import Metrics
 from mlnb.methods.contracts.gates import Gate
 from mlnb.tracking.artifact_views import BestTrial, Trial, load_record, load_view, warn_unusable
+
+if TYPE_CHECKING:
+    import pyarrow
 
 INTERRUPTED = 130  # exit code of a program that Ctrl-C ended, as shells report it
 OWN_INDEX = "__index_level_0__"  # column in which pandas stores an index
@@ -91,20 +95,35 @@ def versions(run: Run) -> dict[str, str]:
 
 def read_table(run: Run, artifact: str) -> Table:
     """Return a table artifact without importing pandas; empty without one, and with a warning when it is damaged."""
-    output = run.output(artifact)
-    if output is None or output.format != "table":
-        return Table([], [])
-    import pyarrow.parquet  # takes longer than a command without tables may
-
-    try:
-        data = io.BytesIO(run.project.store.read(output.digest))
-        table = pyarrow.parquet.ParquetFile(data).read()  # `read_table` of PyArrow imports pandas
-    except (StoreCorrupted, pyarrow.ArrowException, OSError) as error:
-        warn_unusable(run, artifact, error)
+    table = _read_arrow(run, artifact)
+    if table is None:
         return Table([], [])
     columns = [name for name in table.column_names if name != OWN_INDEX]
     values = [table.column(name).to_pylist() for name in columns]
     return Table(columns, [list(row) for row in zip(*values, strict=True)])
+
+
+def read_columns(run: Run, artifact: str, names: Iterable[str]) -> dict[str, list[Any]]:
+    """Return columns of a table artifact without importing pandas; without those that it does not have."""
+    table = _read_arrow(run, artifact)
+    if table is None:
+        return {}
+    return {name: table.column(name).to_pylist() for name in names if name in table.column_names}
+
+
+def _read_arrow(run: Run, artifact: str) -> "pyarrow.Table | None":
+    """Return a table artifact; None without one, and with a warning when it is damaged."""
+    output = run.output(artifact)
+    if output is None or output.format != "table":
+        return None
+    import pyarrow.parquet  # takes longer than a command without tables may
+
+    try:
+        data = io.BytesIO(run.project.store.read(output.digest))
+        return pyarrow.parquet.ParquetFile(data).read()  # `read_table` of PyArrow imports pandas
+    except (StoreCorrupted, pyarrow.ArrowException, OSError) as error:
+        warn_unusable(run, artifact, error)
+        return None
 
 
 def read_trials(run: Run) -> list[Trial]:

@@ -61,3 +61,19 @@ def test_runs_are_read_whatever_is_missing(tmp_path, example):
     assert read_scored(example.make_run(project, "20260314-092500-train-c3d4", upto="train")) is None
     numbers = read_scored(example.make_run(project, "20260314-093500-train-e5f6", task="regression"))
     assert numbers.positive == "" and numbers.target == "mpg"
+
+
+def test_classes_are_read_whatever_their_type_in_the_table(tmp_path, example):
+    project = example.make_project(tmp_path / "shop")
+    before = read_scored(example.make_run(project))
+    for number, kind in enumerate(("str", "category", "int64", "object")):
+
+        def retyped(table, kind=kind):
+            truth = table["truth"].astype(str).astype(kind)
+            return table.assign(truth=truth.where(truth != truth[0]) if kind == "object" else truth)
+
+        run = example.make_run(project, f"20260314-09250{number}-train-c3d4", change={"predictions": retyped})
+        rows = read_scored(run)
+        assert np.array_equal(rows.score, before.score)
+        missing = kind == "object" and before.truth[0] == 1  # then no row is of the positive class
+        assert np.array_equal(rows.truth, np.zeros(60) if missing else before.truth)
