@@ -9,19 +9,23 @@ Libraries are the files whose SHA-256 digests requirements-dev.txt lists. uv ins
 
 import argparse
 import fcntl
+import importlib.util
 import os
 import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import time
 import venv
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 UNFINISHED = VENV / ".set-up-unfinished"
+UNPACKED = VENV / ".unpacked-pip"
 LOCKED = "requirements-dev.txt"
 IMPORTS = (  # of the notebooks of a run, and of the processes around them
     "import importlib, pathlib\n"
@@ -29,6 +33,7 @@ IMPORTS = (  # of the notebooks of a run, and of the processes around them
     "import bentoml, ipykernel.kernelapp, matplotlib_inline.backend_inline, papermill.execute, wandb\n"
     "import mlnb.api.run_execution, mlnb.cli.run, mlnb.reports.run_report, mlnb.serving.packaging.bento_server",
 )
+NO_PIP = "A new environment has no pip: apt install python3-venv, then try again."
 OLDEST, NEWEST = (3, 11), (3, 13)  # what the project is tested on
 
 
@@ -47,28 +52,60 @@ def version_of(python: Path | str) -> tuple[int, int] | None:
         return None
 
 
-def create() -> None:
-    """Make an empty environment, unless there is a sound one of this Python already."""
+def create() -> "subprocess.Popen[bytes] | None":
+    """Make an empty environment, unless there is a sound one of this Python already.
+
+    Returns:
+        The process that installs pip in the meantime; None when there is pip already.
+    """
     if VENV.exists() and (UNFINISHED.exists() or version_of(PYTHON) != sys.version_info[:2]):
         print("  the environment is unfinished or of another Python: making it anew")
         shutil.rmtree(VENV)
     if not VENV.exists():
         VENV.mkdir()
         UNFINISHED.touch()
-        try:
-            venv.create(VENV, with_pip=True, symlinks=True)
-        except subprocess.CalledProcessError:  # a Python without ensurepip, as some distributions have it
-            venv.create(VENV, symlinks=True, clear=True)
-            UNFINISHED.touch()
-            bootstrap = [sys.executable, "-m", "pip", "--python", str(PYTHON), "install", "--quiet", "pip"]
-            if subprocess.run(bootstrap).returncode:
-                raise SystemExit("A new environment has no pip: apt install python3-venv, then try again.") from None
+        if unpack_pip():
+            venv.create(VENV, symlinks=True)
+            command = [str(PYTHON), "-m", "ensurepip", "--upgrade", "--default-pip"]
+            return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        create_with_pip()
     UNFINISHED.touch()
+    return None
+
+
+def create_with_pip() -> None:
+    """Make an environment with pip where the files of Python's own pip are not known."""
+    try:
+        venv.create(VENV, with_pip=True, symlinks=True)
+    except subprocess.CalledProcessError:  # a Python without ensurepip, as some distributions have it
+        venv.create(VENV, symlinks=True, clear=True)
+        UNFINISHED.touch()
+        bootstrap = [sys.executable, "-m", "pip", "--python", str(PYTHON), "install", "--quiet", "pip"]
+        if subprocess.run(bootstrap).returncode:
+            raise SystemExit(NO_PIP) from None
+
+
+def unpack_pip() -> bool:
+    """Unpack the pip that Python has for new environments: it installs uv while pip is installed, which takes longer.
+
+    Returns:
+        Whether Python has one.
+    """
+    spec = importlib.util.find_spec("ensurepip")
+    if spec is None or spec.origin is None:
+        return False
+    folder = sysconfig.get_config_var("WHEEL_PKG_DIR") or Path(spec.origin).parent / "_bundled"
+    wheels = sorted(Path(folder).glob("pip-*.whl"))
+    if wheels:
+        with zipfile.ZipFile(wheels[-1]) as wheel:
+            wheel.extractall(UNPACKED)
+    return bool(wheels)
 
 
 def pip(*arguments: str, quiet: bool = False) -> subprocess.CompletedProcess[str]:
-    """Run the environment's pip and return what came of it."""
-    command = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", *arguments]
+    """Run pip for the environment and return what came of it: the unpacked one while there is one."""
+    program = [str(UNPACKED / "pip")] if UNPACKED.exists() else ["-m", "pip"]
+    command = [str(PYTHON), *program, "--disable-pip-version-check", *arguments]
     return subprocess.run(command, cwd=ROOT, text=True, capture_output=quiet)
 
 
@@ -105,11 +142,19 @@ def write_uv_pin() -> Path:
     return path
 
 
-def install() -> None:
-    """Install the libraries, then the project, editable; or end with a message."""
+def install(installing_pip: "subprocess.Popen[bytes] | None" = None) -> None:
+    """Install the libraries, then the project, editable; or end with a message.
+
+    Args:
+        installing_pip: the process that installs pip.
+    """
     libraries = ["--no-deps", "--require-hashes", "-r", LOCKED]  # pip resolves extras of listed libraries anew
     project = ["--no-deps", "--no-build-isolation", "--editable", "."]
-    if install_with_uv(libraries, project):
+    done = install_with_uv(libraries, project)
+    shutil.rmtree(UNPACKED, ignore_errors=True)
+    if installing_pip is not None and installing_pip.wait():
+        raise SystemExit(NO_PIP)
+    if done:
         return
     print("  uv cannot be used here; pip can, and takes a few minutes")
     if any(pip("install", "--quiet", "--no-compile", *command).returncode for command in (libraries, project)):
@@ -146,12 +191,12 @@ def main() -> None:
     started = time.monotonic()
     untested = "" if sys.version_info[:2] <= NEWEST else ", newer than any this is tested on"
     print(f"Setting up .venv with Python {python}{untested} …", flush=True)
-    create()
+    installing_pip = create()
     for old in VENV.glob(".ready-*"):
         old.unlink()
     for old in ROOT.glob("*.egg-info"):  # of an earlier build: Python would take its versions for the installed ones
         shutil.rmtree(old)
-    install()
+    install(installing_pip)
     compile_imports()
     if args.stamp:
         args.stamp.touch()

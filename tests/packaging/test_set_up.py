@@ -1,6 +1,7 @@
 """The set-up by `make`: which Python, when it is repeated, and how it recovers."""
 
 import ast
+import ensurepip
 import importlib.util
 import os
 import shutil
@@ -100,6 +101,7 @@ def environment(tmp_path: Path) -> ModuleType:
     spec.loader.exec_module(module)
     module.ROOT, module.VENV = tmp_path, tmp_path / ".venv"
     module.PYTHON, module.UNFINISHED = tmp_path / ".venv/bin/python", tmp_path / ".venv/.set-up-unfinished"
+    module.UNPACKED = tmp_path / ".venv/.unpacked-pip"
     shutil.copy(ROOT / module.LOCKED, tmp_path)
     return module
 
@@ -107,6 +109,7 @@ def environment(tmp_path: Path) -> ModuleType:
 def test_an_interrupted_set_up_is_repeated(environment: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     created = []
     monkeypatch.setattr(environment.venv, "create", lambda folder, **_: created.append(folder))
+    monkeypatch.setattr(environment, "unpack_pip", lambda: False)
     (environment.VENV / "bin").mkdir(parents=True)
     environment.PYTHON.symlink_to(sys.executable)
     (environment.VENV / "half-written").touch()
@@ -115,6 +118,41 @@ def test_an_interrupted_set_up_is_repeated(environment: ModuleType, monkeypatch:
     assert created == [environment.VENV]
     assert not (environment.VENV / "half-written").exists()
     assert environment.UNFINISHED.exists()
+
+
+def test_uv_is_installed_with_the_pip_of_python_while_pip_is_installed(
+    environment: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installing = environment.create()
+    assert environment.pip("--version", quiet=True).stdout.startswith(
+        f"pip {ensurepip.version()} from {environment.VENV}"
+    )
+    monkeypatch.setattr(environment, "install_with_uv", lambda *_: environment.UNPACKED.exists())
+    environment.install(installing)
+    assert installing.returncode == 0 and not environment.UNPACKED.exists()
+    text = environment.pip("--version", quiet=True).stdout
+    assert text.startswith(f"pip {ensurepip.version()}") and str(environment.VENV / "lib") in text
+
+
+def test_a_pip_that_cannot_be_installed_ends_the_set_up(
+    environment: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "install_with_uv", lambda *_: True)
+    with pytest.raises(SystemExit, match="apt install python3-venv"):
+        environment.install(SimpleNamespace(wait=lambda: 1))
+
+
+@pytest.mark.parametrize("folder", ["nowhere", ""])
+def test_a_python_without_files_of_pip_installs_it_first(
+    environment: ModuleType, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    """As that of Debian, whose files are elsewhere or belong to another package."""
+    options: list[dict[str, bool]] = []
+    monkeypatch.setattr(environment.venv, "create", lambda _, **given: options.append(given))
+    monkeypatch.setattr(environment.sysconfig, "get_config_var", lambda _: str(environment.ROOT / "nowhere"))
+    if not folder:
+        monkeypatch.setattr(environment.importlib.util, "find_spec", lambda _: None)
+    assert environment.create() is None and [each["with_pip"] for each in options] == [True]
 
 
 def test_an_environment_created_by_hand_is_kept(environment: ModuleType) -> None:
@@ -131,7 +169,7 @@ def test_metadata_of_an_earlier_build_is_removed(environment: ModuleType, monkey
     (environment.VENV / "bin").mkdir(parents=True)
     environment.PYTHON.symlink_to(sys.executable)
     monkeypatch.setattr(sys, "argv", ["environment.py"])
-    monkeypatch.setattr(environment, "install", lambda: None)
+    monkeypatch.setattr(environment, "install", lambda _: None)
     monkeypatch.setattr(environment, "compile_imports", lambda: None)
     environment.main()
     assert not old.exists() and not environment.UNFINISHED.exists()
