@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from mlnb.codec import convert
 from mlnb.engine.runs import Run
-from mlnb.errors import SchemaError
 from mlnb.methods.contracts.evaluations import MEAN
 from mlnb.methods.contracts.problems import ProblemContract, describe_response
 from mlnb.reports.charts import Chart, Series
-from mlnb.tracking.artifact_views import View, warn_unusable
-from mlnb.tracking.run_results import read_table
+from mlnb.tracking.artifact_views import View
+from mlnb.tracking.run_results import read_rows
 
 ARTIFACT = "partial_dependence"
 WIDTH, HEIGHT = 352, 232
@@ -39,7 +37,7 @@ class DependenceGroup(NamedTuple):
 
 def dependence_charts(run: Run, contract: ProblemContract | None) -> list[DependenceGroup]:
     """Return the charts of each response, that of the most frequent class first; [] when the run has none."""
-    points = _read_points(run) if contract is not None else []
+    points = read_rows(run, ARTIFACT, DependencePoint) if contract is not None else []
     if contract is None or not points:
         return []
     groups = []
@@ -49,17 +47,6 @@ def dependence_charts(run: Run, contract: ProblemContract | None) -> list[Depend
         columns = [[one for one in own if one.column == name] for name in dict.fromkeys(one.column for one in own)]
         groups.append(DependenceGroup(response, [_chart(column, label, limits) for column in columns]))
     return groups
-
-
-def _read_points(run: Run) -> list[DependencePoint]:
-    """Return the rows of the artifact, without importing pandas; [] with a warning when it is damaged."""
-    table = read_table(run, ARTIFACT)
-    try:
-        rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
-        return convert(rows, list[DependencePoint], f"artifact {ARTIFACT!r}")
-    except SchemaError as error:
-        warn_unusable(run, ARTIFACT, error)
-        return []
 
 
 def _chart(points: Sequence[DependencePoint], label: str, limits: tuple[float, float]) -> Chart:

@@ -12,7 +12,7 @@ from mlnb.engine.runs import Run
 from mlnb.errors import SchemaError, StageError, StoreCorrupted, UsageError, error_class
 from mlnb.methods.contracts.evaluations import Metrics
 from mlnb.methods.contracts.gates import Gate
-from mlnb.tracking.artifact_views import BestTrial, Trial, load_record, load_view, warn_unusable
+from mlnb.tracking.artifact_views import BestTrial, Trial, V, load_record, load_view, warn_unusable
 
 if TYPE_CHECKING:
     import pyarrow
@@ -126,15 +126,20 @@ def _read_arrow(run: Run, artifact: str) -> "pyarrow.Table | None":
         return None
 
 
+def read_rows(run: Run, artifact: str, kind: type[V]) -> list[V]:
+    """Return the rows of a table artifact; empty without one, and with a warning when it is damaged."""
+    table = read_table(run, artifact)
+    rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+    try:
+        return convert(rows, list[kind], f"artifact {artifact!r}")  # type: ignore[valid-type]
+    except SchemaError as error:
+        warn_unusable(run, artifact, error)
+        return []
+
+
 def read_trials(run: Run) -> list[Trial]:
     """Return the trials of the run's hyperparameter search; empty when it has none."""
-    table = read_table(run, "trials")
-    trials = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
-    try:
-        return convert(trials, list[Trial], "artifact 'trials'")
-    except SchemaError as error:
-        warn_unusable(run, "trials", error)
-        return []
+    return read_rows(run, "trials", Trial)
 
 
 def is_finite(value: Any) -> bool:

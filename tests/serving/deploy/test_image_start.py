@@ -70,7 +70,7 @@ def test_a_service_of_several_workers_is_started_by_bentomls_command(executed, m
 
 @pytest.mark.skipif(sys.platform != "linux", reason="images are of Linux")
 def test_a_service_started_alone_responds_as_the_supervised_one(quick, quick_bundle, tmp_path):
-    """Predictions, probes, documentation, metrics, log and end; /proc/self shows that nobody supervises it."""
+    """Predictions, probes, documentation, metrics, log and end; /proc/self shows that it has no supervisor."""
     port, plain = free_port(), {"BENTOML_DO_NOT_TRACK", "BENTOML_HOME"}
     environment = {k: v for k, v in bentoml_environment().items() if not k.startswith("BENTOML_") or k in plain}
     environment |= {"BENTOML_HOME": str(tmp_path / "home"), "BENTOML_CONTAINERIZED": "true"}
