@@ -16,7 +16,7 @@ file with a column `target`. --published: the eighteen tables of `peers/publishe
 while the search was developed.
 --autogluon: the Python of an environment in which AutoGluon is installed; a column more. --cores 1 gives each side one
 core, so that a second core is free for other work; pin the benchmark to it (`taskset -c 1`).
-FLAML comes with `pip install "mlnb[bench]"`.
+FLAML comes with `pip install "mlnb[bench]"`, or has a separate environment: --flaml PYTHON.
 """
 
 import argparse
@@ -194,10 +194,15 @@ def main() -> int:
     parser.add_argument("--sides", default="mlnb,flaml,lightgbm", help="what is compared (default: these three)")
     parser.add_argument("--data", default=os.environ.get("MLNB_DATA", ""), help="folder with more sets (MLNB_DATA)")
     parser.add_argument("--autogluon", default="", help="Python of an environment with AutoGluon")
+    parser.add_argument(
+        "--flaml", default=sys.executable, help="Python of an environment with FLAML (default: this one)"
+    )
     parser.add_argument("--cores", type=int, default=CORES, help=f"of each side (default: {CORES})")
     args = parser.parse_args()
     os.environ["MLNB_BENCHMARK_CORES"] = str(args.cores)
     sides = dict.fromkeys(args.sides.split(","), sys.executable)
+    if "flaml" in sides:
+        sides["flaml"] = args.flaml
     if args.autogluon:
         sides["autogluon"] = args.autogluon
     folder = Path(args.data) if args.data else None

@@ -97,7 +97,7 @@ def by_autogluon(train: Path, test: Path, task: str, seconds: float, seed: int) 
     took = time.monotonic() - begun
     ask = predictor.predict if task == "regression" else predictor.predict_proba
     rows = [judge.iloc[i : i + 1] for i in range(min(10, len(judge)))]
-    names = None if task == "regression" else sorted(predictor.class_labels, key=str)
+    names = None if task == "regression" else sorted(np.asarray(predictor.class_labels).tolist(), key=str)
     results = ask(judge) if names is None else ask(judge)[names]
     about = {"best": predictor.model_best}
     return {"seconds": took, "latency": latency(ask, rows), "about": about} | {

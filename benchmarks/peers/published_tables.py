@@ -41,6 +41,8 @@ def published(name: str, target: str | int = -1, drop: tuple[str, ...] = ()) -> 
             skipinitialspace=True,
             na_values=["?", "<null>"],
         )
+        words = table.select_dtypes(exclude="number").columns
+        table[words] = table[words].apply(lambda column: column.str.strip())
         values = table.pop(target if isinstance(target, str) else table.columns[target])
         table.columns = [str(column) if isinstance(target, str) else f"x{column}" for column in table.columns]
         return table.drop(columns=list(drop)).assign(target=values)[values.notna()]
