@@ -39,6 +39,7 @@ def test_numbers_equal_the_service_s_bit_for_bit(name, score, files, rows, expec
     out = pq.read_table(tmp_path / "out.parquet")
     assert out.column_names == ["row", "number", "prediction", "probability no", "probability yes"]
     assert [field.nullable for field in out.schema] == [False, True, False, False, False]
+    assert "DELTA_BINARY_PACKED" in pq.read_metadata(tmp_path / "out.parquet").row_group(0).column(0).encodings
     assert out["row"].to_pylist() == list(range(len(rows))) == [int(n) for n in out["number"].to_pylist()]
     assert out["probability yes"].to_pylist() == expected
     assert [path.name for path in tmp_path.iterdir()] == ["out.parquet"]
