@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from mlnb.codec import replace
 from mlnb.errors import ServingError, UsageError
 from mlnb.methods.contracts.format_descriptions import describe_format
 from mlnb.methods.contracts.responses import Golden
@@ -100,16 +101,17 @@ class Scorer:
             )
         self.keep, self.seen, self.compile_after = keep, 0, compile_after
 
-    def score(self, table: pa.Table, first: int, texts: Collection[str] = ()) -> ScoredTable:
+    def score(self, table: pa.Table, first: int, texts: Collection[str] = (), formatted: bool = True) -> ScoredTable:
         """Return the predictions and the bad rows of a table.
 
         Args:
             table: rows of one file, with at least the columns that the model needs.
             first: number of the table's first row.
             texts: columns whose values are all text, as in CSV.
+            formatted: whether text has the formats of the training file; otherwise those of a request.
         """
         table = protect_rows(table, self.protection)
-        columns = self._read(table, texts)
+        columns = self._read(table, texts, formatted)
         flags = [values.bad for values in columns.values() if values.bad is not None]
         bad = np.logical_or.reduce(flags) if flags else np.zeros(len(table), dtype=bool)
         good = np.flatnonzero(~bad)
@@ -181,10 +183,10 @@ class Scorer:
             X[:, start : start + column.width] = column.expand()
         return predict(self.parts.model, X)
 
-    def _read(self, table: pa.Table, texts: Collection[str]) -> dict[str, ColumnValues]:
+    def _read(self, table: pa.Table, texts: Collection[str], formatted: bool = True) -> dict[str, ColumnValues]:
         names = set(table.column_names)
         values = {}
-        columns = {column.name: column for column in self.schema.columns}
+        columns = {c.name: c if formatted else replace(c, format=None) for c in self.schema.columns}
         for column in map(columns.__getitem__, self.read):
             array = _join(table.column(column.name)) if column.name in names else None
             values[column.name] = read_column(array, column, len(table), column.name in texts)
@@ -246,7 +248,7 @@ class Scorer:
     def _respond(self, rows: Sequence[Row]) -> list[Row]:
         """Return the responses to rows by way of columns, in the service's form."""
         arrays = {name: _to_array([row.get(name) for row in rows]) for name in self.read}
-        output = self.score(pa.table(arrays), 0).good.drop_columns("row").to_pylist()
+        output = self.score(pa.table(arrays), 0, formatted=False).good.drop_columns("row").to_pylist()
         return [self._to_wire(row) for row in output]
 
     def _to_wire(self, row: Row) -> Row:
