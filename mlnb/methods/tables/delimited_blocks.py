@@ -22,7 +22,7 @@ import pyarrow.csv as pc
 
 from ...codec import replace
 from ..contracts.table_formats import Layout
-from .delimited import check_last_row, cut_options, is_ragged, repair_lines
+from .delimited import check_last_row, cut_options, is_ragged, last_line, repair_lines
 from .encodings import HEAD, compose, decode, detect_encoding, find_marked, invalid_byte
 from .layouts import BLANKS, TAIL, columns_of, cut_footer, find_layout
 from ...parquet_table import ParquetTable, write_texts
@@ -275,4 +275,4 @@ def _all_batches(files: Sequence[DelimitedFile], names: Sequence[str]) -> Iterat
 def _last_line(file: DelimitedFile) -> str:
     """The last line of the rows that is not blank."""
     with _Section(file.path, max(file.start, file.end - TAIL), file.end) as section:
-        return section.readall().rstrip().rpartition(b"\n")[2].decode(errors="replace")
+        return last_line(section.readall())

@@ -241,6 +241,7 @@ class Scorer:
                 value = repr(row[name]) if problem is None else problem.found
                 expected = "a value that fits" if problem is None else problem.expected
                 if name in texts and (written := self.schema.column(name).format) is not None:
+                    expected = "a date" if written.date is not None else expected
                     expected += f" as in training: {describe_format(written)}"
                 described.append(BadRow(first + number, name, value, expected, row))
         return described
