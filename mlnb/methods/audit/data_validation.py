@@ -337,6 +337,10 @@ def audit(table: pd.DataFrame, schema: Schema, contract: ProblemContract | None 
             findings += _audit_number(column.name, values)
         elif column.kind == "category":
             findings += _audit_category(column.name, values)
+    if contract and contract.metric == "mape" and (zeros := int((table[target] == 0).sum())):
+        message = f"{count(zeros, 'row')} with a target of 0, by which the metric mape divides"
+        action = "kept, with errors of any size; state another metric, such as mae, or wape of a forecast"
+        findings.append(finding("metric", "warning", target, zeros, message, action))
     if contract and contract.classes:
         counts = table[target].value_counts()
         rarest, rows = str(counts.index[-1]), int(counts.iloc[-1])
