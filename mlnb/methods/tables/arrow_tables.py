@@ -37,7 +37,7 @@ def read_arrow(data: bytes, kind: str) -> pa.Table:
     source = pa.BufferReader(data)
     try:
         if kind == "parquet":
-            _refuse_equal_names(pq.read_schema(source).names)  # `read_table` reports them in terms of its own
+            _refuse_equal_names(pq.read_schema(source).names)  # `read_table` reports them as fields of a data set
         if kind == "orc":
             from pyarrow import orc  # not part of every build of pyarrow
 
