@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from mlnb.codec import replace
 from mlnb.errors import ServingError, UsageError
-from mlnb.methods.contracts.format_descriptions import describe_format
 from mlnb.methods.contracts.responses import Golden
 from mlnb.methods.decisions.group_thresholds import look_up_thresholds
 from mlnb.methods.encoding.table_encoder import Encoder
@@ -19,7 +18,7 @@ from mlnb.methods.models.fitted_models import predict
 from mlnb.methods.tables.columns import check_rows, nearest
 from mlnb.methods.tables.pseudonyms import Protection
 from mlnb.methods.tasks.responders import respond_by_column
-from mlnb.serving.batch.arrow_columns import ColumnValues, read_column, to_list
+from mlnb.serving.batch.arrow_columns import ColumnValues, describe_cell, read_column, to_list
 from mlnb.serving.batch.compiled.compiled_models import CompiledModel, compile_model
 from mlnb.serving.batch.compiled.verification import Verification, verify
 from mlnb.serving.batch.encoded_columns import EncodedColumn
@@ -240,9 +239,8 @@ class Scorer:
                 problem = problems.get(name)
                 value = repr(row[name]) if problem is None else problem.found
                 expected = "a value that fits" if problem is None else problem.expected
-                if name in texts and (written := self.schema.column(name).format) is not None:
-                    expected = "a date" if written.date is not None else expected
-                    expected += f" as in training: {describe_format(written)}"
+                if name in texts:
+                    expected = describe_cell(self.schema.column(name), expected, row[name])
                 described.append(BadRow(first + number, name, value, expected, row))
         return described
 
