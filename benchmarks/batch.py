@@ -36,6 +36,7 @@ from mlnb.codec import encode
 from mlnb.methods.contracts.problems import ProblemContract
 from mlnb.methods.contracts.responses import Golden, to_wire
 from mlnb.methods.tasks.task_traits import Task
+from mlnb.serving.batch import ARROW_MEMORY
 
 LEVELS = (3, 5, 8, 10, 12, 16, 40, 100)
 CHUNK = 50_000  # rows of a pandas chunk, and of a row group
@@ -207,7 +208,8 @@ def measure(way: str, family: str, source: Path, folder: Path, compiled: str = "
     arguments = ["--way", way, "--family", family, "--source", str(source), "--folder", str(folder)]
     arguments += ["--compiled", compiled]
     one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    environment = os.environ | one | {"NUMBA_CACHE_DIR": str(folder / "cache")}
+    memory = {} if way == "pipeline" else ARROW_MEMORY  # pyarrow is imported first here, unlike in `mlnb score`
+    environment = os.environ | one | memory | {"NUMBA_CACHE_DIR": str(folder / "cache")}
     done = subprocess.run([sys.executable, __file__, *arguments], env=environment, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(done.stderr)

@@ -101,6 +101,8 @@ def build_selected(project: Project, args: argparse.Namespace, routed: bool = Fa
         UsageError: The options contradict each other.
     """
     check_share(args.share, "--share")
+    if args.share != SHARE and not args.canary:
+        raise UsageError(f"--share is {args.share:g}, and there is no canary; add --canary VERSION.")
     if not serves_several(args):
         if (args.canary or args.shadow) and not routed:
             raise UsageError(

@@ -71,10 +71,18 @@ def load_record(run: Run, artifact: str, kind: type[R]) -> R | None:
 
 
 def load_findings(run: Run) -> list[Finding]:
-    """Return the findings about the data from all stages of a run."""
+    """Return the findings about the data from all stages of a run; no proposed split where one is stated."""
     audit = load_record(run, "findings", FindingList)
     others = [load_view(run, name, DataFindings) for name in ("exploration", "label_suspects")]
-    return [finding for record in (audit, *others) if record is not None for finding in record.findings]
+    findings = [finding for record in (audit, *others) if record is not None for finding in record.findings]
+    return [one for one in findings if one.check != "split"] if _states_split(run) else findings
+
+
+def _states_split(run: Run) -> bool:
+    """Return whether the kind or a column of the split is stated, which `validate` does not read."""
+    stage = run.record.stages.get("split")
+    stated = {} if stage is None else stage.parameters
+    return any(name in stated and stated[name].value not in ("", "auto") for name in ("kind", "group", "time"))
 
 
 def load_view(run: Run, artifact: str, kind: type[V]) -> V | None:

@@ -139,3 +139,5 @@ def test_canary_and_shadow_are_aliases_of_several_models(project, monkeypatch, c
         build_selected(project, parse("--canary", "@next"))
     with pytest.raises(UsageError, match=r"--share is 0\.6; expected above 0 and at most 0\.5"):
         build_selected(project, parse("--all", "--canary", "@next", "--share", "0.6"))
+    with pytest.raises(UsageError, match=r"--share is 0\.3, and there is no canary; add --canary"):
+        build_selected(project, parse("--all", "--share", "0.3"))

@@ -2,9 +2,10 @@
 
 import pytest
 
+from mlnb.codec import replace
 from mlnb.errors import DamagedFileWarning
 from mlnb.methods.contracts.findings import FindingList
-from mlnb.tracking.artifact_views import BestTrial, load_record, load_view
+from mlnb.tracking.artifact_views import BestTrial, load_findings, load_record, load_view
 
 
 def test_a_view_ignores_other_fields(tmp_path, example):
@@ -26,3 +27,14 @@ def test_missing_damaged_and_different_artifacts_give_no_view(tmp_path, example)
     project.store.path(run.require_output("best").digest).unlink()
     with pytest.warns(DamagedFileWarning):
         assert load_view(run, "best", BestTrial) is None
+
+
+def test_a_split_is_not_proposed_to_a_run_that_states_one(tmp_path, example):
+    proposed = {"check": "split", "severity": "warning", "column": "age", "rows": None, "message": "m", "action": "a"}
+    change = {"findings": lambda record: {**record, "findings": [proposed]}}
+    run = example.make_run(example.make_project(tmp_path / "titanic"), change=change)
+    assert [one.check for one in load_findings(run)][:1] == ["split"]
+    stage = run.record.stages["split"]
+    stated = {**stage.parameters, "time": replace(stage.parameters["time"], value="age")}
+    run.record = replace(run.record, stages={**run.record.stages, "split": replace(stage, parameters=stated)})
+    assert not [one for one in load_findings(run) if one.check == "split"]

@@ -113,6 +113,9 @@ def _draw_distribution(axes: Axes, values: pd.Series, column: Column) -> None:
         if column.kind == "number" and len(few) <= 12:
             counts = present.value_counts().sort_index()
             axes.bar([f"{value:g}" for value in counts.index], counts, color=PALETTE[0])
+        elif column.kind == "number" and not np.isfinite(float(numbers.max()) - float(numbers.min())):
+            shown = f"from {numbers.min():.3g} to {numbers.max():.3g}"
+            axes.text(0.5, 0.5, shown, ha="center", va="center", transform=axes.transAxes, color=MUTED)
         else:
             axes.hist(numbers, bins=min(30, max(8, int(len(numbers) ** 0.5))), color=PALETTE[0])
             if column.kind == "date":

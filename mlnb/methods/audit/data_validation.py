@@ -239,11 +239,13 @@ def _audit_category(name: str, values: pd.Series) -> list[Finding]:
         same = counts[counts.index.str.casefold().isin(twins)]
         spelled = ", ".join(repr(label) for label in sorted(same.index)[:4])
         message = f"categories that differ only in letter case: {spelled}"
-        findings.append(
-            finding(
-                "spelling", "warning", name, same.sum(), message, "kept as different categories; fix them in the source"
-            )
-        )
+        action = "kept as different categories; fix them in the source"
+        findings.append(finding("spelling", "warning", name, same.sum(), message, action))
+    labels = list(map(str, counts.index))
+    if labels and any(all(len(one) > 1 and one[0] == one[-1] == mark for one in labels) for mark in "\"'"):
+        message = f"all values are in quotation marks, such as {labels[0]}"
+        action = "kept with them, and expected so in requests; write double quotes next to the separator in the source"
+        findings.append(finding("quotation marks", "warning", name, None, message, action))
     if len(counts) > 100:
         message = f"{len(counts)} categories, {int((counts == 1).sum())} of them in one row"
         findings.append(finding("many categories", "info", name, None, message, "kept; the encoder groups rare ones"))
@@ -337,6 +339,10 @@ def audit(table: pd.DataFrame, schema: Schema, contract: ProblemContract | None 
             findings += _audit_number(column.name, values)
         elif column.kind == "category":
             findings += _audit_category(column.name, values)
+    if contract and contract.metric == "mape" and (zeros := int((table[target] == 0).sum())):
+        message = f"{count(zeros, 'row')} with a target of 0, by which the metric mape divides"
+        action = "kept, with errors of any size; state another metric, such as mae, or wape of a forecast"
+        findings.append(finding("metric", "warning", target, zeros, message, action))
     if contract and contract.classes:
         counts = table[target].value_counts()
         rarest, rows = str(counts.index[-1]), int(counts.iloc[-1])

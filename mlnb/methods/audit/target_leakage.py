@@ -74,7 +74,17 @@ def measure_skill(values: np.ndarray, y: np.ndarray, classes: int) -> float:
         right = [float((guess[y == c] == c).mean()) for c in present]
         return max(0.0, (len(present) * float(np.mean(right)) - 1) / max(len(present) - 1, 1))
     spread = float(((y - y.mean()) ** 2).sum())
-    return max(0.0, 1 - float(((y - guess) ** 2).sum()) / spread) if spread > 0 else 0.0
+    if not spread:
+        return 0.0
+    return max(0.0, 1 - float(((y - guess) ** 2).sum()) / spread, _measure_line(values, y))
+
+
+def _measure_line(values: np.ndarray, y: np.ndarray) -> float:
+    """Return the share of the target's variance on a line, 1 for a copy in another unit; 0 below what is suspicious."""
+    if values.dtype == object or not np.isfinite(values).all() or np.ptp(values) == 0:
+        return 0.0
+    share = float(np.corrcoef(values, y)[0, 1] ** 2)
+    return share if share >= SUSPICIOUS_SKILL else 0.0
 
 # %% ../../../nbs/methods/audit/target_leakage.ipynb #c05
 def score_features(table: pd.DataFrame, schema: Schema, contract: ProblemContract) -> dict[str, float]:

@@ -46,16 +46,19 @@ def respond_to_rows(pipeline: FittedPipeline, rows: Rows) -> list[dict[str, Any]
     return to_wire(respond(raw, contract, pipeline.decision, groups))
 
 
-def make_example(pipeline: FittedPipeline, golden: Golden) -> Golden:
+def make_example(pipeline: FittedPipeline, golden: Golden, segment: str = "") -> Golden:
     """Return a request of typical values with the notebook's response: one row, or a history for a forecast.
 
     Args:
         pipeline: the fitted pipeline.
         golden: golden rows; of a forecast, the example has the timestamps of their first series.
+        segment: that the model is for, which the example has too; empty: all rows.
     """
-    rows = (
-        _example_history(pipeline, golden.rows) if isinstance(pipeline.encoder, Windows) else [_example_row(pipeline)]
-    )
+    if isinstance(pipeline.encoder, Windows):
+        rows = _example_history(pipeline, golden.rows)
+    else:
+        row = _example_row(pipeline)
+        rows = [row | {name: golden.rows[0][name] for name in row if _is_segment(golden.rows, name, segment)}]
     return Golden(rows=rows, predictions=respond_to_rows(pipeline, rows))
 
 
@@ -88,6 +91,13 @@ def hide_persons(pipeline: FittedPipeline, golden: Golden) -> Golden:
                     changed[name] = encoded[name].example(personal[name].kind, code - 1)
         rows.append(changed)
     return Golden(rows=rows, predictions=respond_to_rows(pipeline, rows))
+
+
+def _is_segment(rows: Rows, name: str, segment: str) -> bool:
+    """Return whether a column names the segment in all rows."""
+    values = [row.get(name) for row in rows] if segment else []
+    values = [int(value) if isinstance(value, float) and value.is_integer() else value for value in values]
+    return {str(value).strip() for value in values} == {segment}
 
 
 def _example_row(pipeline: FittedPipeline) -> dict[str, Any]:

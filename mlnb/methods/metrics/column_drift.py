@@ -233,7 +233,8 @@ def compare_columns(
     for one, (moved, gone) in zip(result, adjusted.tolist(), strict=True):
         reasons = []
         if moved < level and one.size >= SMALLEST[one.kind]:
-            reasons.append(f"its values moved by {one.size:.2f} ({one.test}, p {moved:.1g})")
+            unit = " standard deviations" if one.kind in ("number", "date") else ""
+            reasons.append(f"its values moved by {one.size:.2f}{unit} ({one.test}, p {moved:.1g})")
         if gone < level and abs(one.missing_after - one.missing_before) >= MISSING:
             reasons.append(f"missing {one.missing_before:.0%} before, {one.missing_after:.0%} now (p {gone:.1g})")
         decided.append(replace(one, adjusted=min(moved, gone), drifted=bool(reasons), reason="; ".join(reasons)))

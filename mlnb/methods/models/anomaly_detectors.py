@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['DETECTORS', 'MEMBERS', 'COLUMN_SCORERS', 'TREES', 'SAMPLE', 'REFERENCE_ROWS', 'REFERENCE_CELLS', 'N_NEIGHBORS',
-           'NEAREST', 'KNOTS', 'MAX_COLUMNS', 'MIN_ROWS', 'CHUNK', 'TINY', 'SMALLEST', 'POWER', 'LOG_FLOOR', 'BINS',
+           'NEIGHBORS', 'KNOTS', 'MAX_COLUMNS', 'MIN_ROWS', 'CHUNK', 'TINY', 'SMALLEST', 'KNEE', 'LOG_FLOOR', 'BINS',
            'BIN_FLOOR', 'SCORERS', 'fit_tail', 'tail_score', 'fit_detector', 'score_rows', 'column_scores', 'drivers',
            'prepare']
 
@@ -27,14 +27,14 @@ COLUMN_SCORERS = ("ecod", "copod")  # those that score single columns
 TREES, SAMPLE = 100, 256  # of the isolation forest: Liu et al. found no gain beyond
 REFERENCE_ROWS, REFERENCE_CELLS = 2000, 100_000  # training rows that distances are measured to, and their cells
 N_NEIGHBORS = 20
-NEAREST = 4  # the kNN distance of the ensemble is that to this part of the neighbors of LOF
+NEIGHBORS = {"knn_distance": 0.5, "lof": 2.0}  # of members of the ensemble, in units of n_neighbors
 KNOTS = 512  # points of each empirical distribution
 MAX_COLUMNS = 200  # the ensemble leaves out the covariance of more columns
 MIN_ROWS = 10  # training rows
 CHUNK = 1024  # rows scored at a time
 TINY = 1e-10  # added to denominators
 SMALLEST = 1e-150  # columns of smaller values, or larger ones than its inverse, are scaled before they are squared
-POWER = 2.0  # of the mean of the ensemble's scores; stored, as earlier versions had another
+KNEE = 2.0  # spreads from the median beyond which values are compressed; stored, as earlier versions had none
 LOG_FLOOR = 1e-6  # added to raw scores before their logarithm
 BINS = 10  # of the histograms of HBOS
 BIN_FLOOR = 0.1  # added to the share of rows in a bin
@@ -308,6 +308,7 @@ def fit_detector(family: str, params: Mapping[str, Any], X: np.ndarray, seed: in
     inner = np.nanstd(np.clip(present, low, high), axis=0)
     scale = np.where(inner > 0, inner, np.where(spread > 0, spread, 1.0))
     native: dict[str, Any] = {"centre": middle * unit, "scale": np.where(np.isfinite(scale), scale, 1.0) * unit}
+    native["knee"] = KNEE
     Z = _standardize(X, native)
     retained = min(len(Z), REFERENCE_ROWS, max(SAMPLE, REFERENCE_CELLS // Z.shape[1]))
     rows = np.sort(np.random.default_rng(seed).choice(len(Z), retained, replace=False))
@@ -320,14 +321,14 @@ def fit_detector(family: str, params: Mapping[str, Any], X: np.ndarray, seed: in
             continue
         fit, score = SCORERS[name]
         settings = dict(params)
-        if name == "knn_distance" and together:
-            settings["n_neighbors"] = max(1, int(params.get("n_neighbors", N_NEIGHBORS)) // NEAREST)
-        by_distance = name in ("knn_distance", "lof")
+        by_distance = name in NEIGHBORS
+        if by_distance and together:
+            settings["n_neighbors"] = max(1, int(NEIGHBORS[name] * int(params.get("n_neighbors", N_NEIGHBORS))))
         with threadpool_limits(1):  # sums in one order, whatever the number of cores
             fitted = fit(reference if by_distance else Z, settings, seed)
         raw.append(score(reference, fitted, **({"itself": True} if by_distance else {})))
         native["scorers"][name] = {"fitted": fitted, "weight": weight, **_fit_level(raw[-1])}
-    return {**native, "power": POWER, "tail": fit_tail(_combine(raw, native))}
+    return {**native, "tail": fit_tail(_combine(raw, native))}
 
 
 def _fit_level(raw: np.ndarray) -> dict[str, float]:
@@ -351,10 +352,17 @@ def _combine(raw: Sequence[np.ndarray], native: Mapping[str, Any]) -> np.ndarray
 
 
 def _standardize(X: np.ndarray, native: Mapping[str, Any]) -> np.ndarray:
-    """Return rows centered by the median and scaled by the spread; missing values become 0."""
+    """Return rows centered by the median, scaled by the spread and compressed; missing values become 0.
+
+    Beyond the knee a value z grows like the fourth root of z. Division and square roots alone have the same bits in
+    every implementation.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
         Z = (np.where(np.isnan(X), native["centre"], X) - native["centre"]) / native["scale"]
-    return np.asarray(np.clip(np.nan_to_num(Z), -MAX_Z, MAX_Z))
+    Z = np.clip(np.nan_to_num(Z), -MAX_Z, MAX_Z)
+    far = Z / native["knee"]
+    root = np.sqrt(np.sqrt(1.0 + far * far))
+    return np.asarray(Z / (root * np.sqrt(root)))
 
 
 def score_rows(native: Mapping[str, Any], X: np.ndarray) -> np.ndarray:
@@ -430,8 +438,7 @@ def prepare(native: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         DataError: an earlier version of mlnb fitted the detector.
     """
-    weighted = all("weight" in scorer for scorer in native["scorers"].values())
-    if not weighted or (len(native["scorers"]) > 1 and native.get("power") != POWER):
+    if native.get("knee") != KNEE:
         raise DataError("found a detector of an earlier version of mlnb, expected one of this version: run mlnb run")
     scorers = {name: dict(native["scorers"][name]) for name in SCORERS if name in native["scorers"]}
     if "isolation_forest" in scorers:

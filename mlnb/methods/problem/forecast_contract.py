@@ -179,6 +179,10 @@ def complete_forecast(
     keys, sources["series"] = find_series(table, schema, contract.series, time, target)
     for name in keys:
         table = with_columns(table, {name: name_classes(table[name])})
+        if unnamed := int(table[name].isna().sum()):
+            message = f"{count(unnamed, 'row')} without a value in {name!r}, which distinguishes series"
+            action = "kept together as one more series; fill the values in, or drop the rows"
+            findings.append(finding("unnamed series", "warning", name, unnamed, message, action))
     table = table.sort_values([time, *keys], kind="stable").reset_index(drop=True)
     seconds = to_array(table[time].to_numpy(), Column(time, "date"))
     codes = table.groupby(keys, sort=False, dropna=False).ngroup().to_numpy() if keys else None

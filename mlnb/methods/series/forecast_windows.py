@@ -8,13 +8,15 @@ __all__ = ['NAIVE', 'BLOCK', 'Fan', 'Windows', 'request_schema']
 # %% ../../../nbs/methods/series/forecast_windows.ipynb #c03
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ...codec import replace
 from ...errors import DataError
 from ..contracts.problems import ProblemContract
+from ..contracts.table_formats import ColumnFormat, DateFormat
 from .calendars import Frequency, calendar, calendar_names
 from ..tables.columns import Column, Schema
 from ..encoding.custom_encoders import EncoderCode
@@ -381,6 +383,17 @@ def _encode(
     return Encoder.fit({name: arrays[name] for name in names}, schema, encoders=chosen).to_json()
 
 
+def _read_local_days(column: Column, contract: ProblemContract) -> Column:
+    """Return the column of timestamps, with local days where periods are days or longer and training had no offsets.
+
+    A midnight with an offset is a day before or after it in UTC, and so a period before or after that of training.
+    """
+    written = DateFormat() if column.format is None or column.format.date is None else column.format.date
+    if contract.ruler is None or contract.ruler.unit in ("s", "min", "h") or written.zone:
+        return column
+    return replace(column, format=ColumnFormat(date=replace(written, zone="local")))
+
+
 def request_schema(schema: Schema, contract: ProblemContract) -> Schema:
     """Return the columns of a history as a client sends it.
 
@@ -395,7 +408,7 @@ def request_schema(schema: Schema, contract: ProblemContract) -> Schema:
     wanted = []
     for column in schema.columns:
         if column.name == contract.time:
-            wanted.append(replace(column, role="feature", nullable=False))
+            wanted.append(_read_local_days(replace(column, role="feature", nullable=False), contract))
         elif column.name in keys:
             wanted.append(replace(column, kind="category", role="feature"))
         elif column.name == contract.target:

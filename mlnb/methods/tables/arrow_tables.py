@@ -12,6 +12,7 @@ import base64
 import ctypes
 import io
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable
 
 import pyarrow as pa
@@ -31,21 +32,33 @@ def read_arrow(data: bytes, kind: str) -> pa.Table:
         kind: parquet, arrow (also Feather) or orc.
 
     Raises:
-        ValueError: the file is damaged.
+        ValueError: the file is damaged, or columns have the same name.
     """
     source = pa.BufferReader(data)
     try:
+        if kind == "parquet":
+            _refuse_equal_names(pq.read_schema(source).names)  # `read_table` reports them as fields of a data set
         if kind == "orc":
             from pyarrow import orc  # not part of every build of pyarrow
 
-            return orc.ORCFile(source).read()
-        if kind == "arrow" and not data.startswith((b"ARROW1", b"FEA1")):
-            return pa.ipc.open_stream(source).read_all()
-        if kind == "parquet":
-            return restore_codes(pq.read_table(io.BytesIO(data)), pq.read_metadata(io.BytesIO(data)))
-        return pyarrow.feather.read_table(source)
+            table = orc.ORCFile(source).read()
+        elif kind == "arrow" and not data.startswith((b"ARROW1", b"FEA1")):
+            table = pa.ipc.open_stream(source).read_all()
+        elif kind == "parquet":
+            table = restore_codes(pq.read_table(io.BytesIO(data)), pq.read_metadata(io.BytesIO(data)))
+        else:
+            table = pyarrow.feather.read_table(source)
     except (pa.ArrowException, OSError, ImportError) as error:
         raise ValueError(f"the file cannot be read as {kind}: {error}") from None
+    _refuse_equal_names(table.column_names)
+    return table
+
+
+def _refuse_equal_names(names: Collection[str]) -> None:
+    """Raise `ValueError` where a name occurs twice."""
+    for name, number in Counter(names).items():
+        if number > 1:
+            raise ValueError(f"{number} columns are named {name!r}; rename them, names must differ")
 
 
 def restore_codes(table: pa.Table, metadata: pq.FileMetaData) -> pa.Table:

@@ -22,7 +22,7 @@ import pyarrow.csv as pc
 
 from ...codec import replace
 from ..contracts.table_formats import Layout
-from .delimited import cut_options, is_ragged, repair_lines
+from .delimited import check_last_row, cut_options, is_ragged, last_line, repair_lines
 from .encodings import HEAD, compose, decode, detect_encoding, find_marked, invalid_byte
 from .layouts import BLANKS, TAIL, columns_of, cut_footer, find_layout
 from ...parquet_table import ParquetTable, write_texts
@@ -262,7 +262,17 @@ def write_files(files: Sequence[DelimitedFile], target: Path) -> ParquetTable:
 def _all_batches(files: Sequence[DelimitedFile], names: Sequence[str]) -> Iterator[pa.Table]:
     """Yield the rows of all files."""
     for file in files:
+        last = None
         for batch in _batches(file, file.names):
+            last = batch
             for name, value in file.constants.items():
                 batch = batch.append_column(name, pa.array([value] * len(batch), pa.large_string()))
             yield batch.select(names)
+        if last is not None:
+            check_last_row(last, _last_line(file), 0, None)
+
+
+def _last_line(file: DelimitedFile) -> str:
+    """The last line of the rows that is not blank."""
+    with _Section(file.path, max(file.start, file.end - TAIL), file.end) as section:
+        return last_line(section.readall())

@@ -12,7 +12,7 @@ import re
 import unicodedata
 
 HEAD = 1 << 20  # bytes from which the layout of a file is inferred
-CERTAIN = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "ascii")
+CERTAIN = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "ascii")
 _MOST = 2000  # different words that are examined
 _ALPHABETS = {"cp1251": "CYRILLIC", "koi8_r": "CYRILLIC", "cp1253": "GREEK"}
 _FREQUENT = {  # pairs of bytes of the characters that most text consists of
@@ -90,6 +90,8 @@ def find_marked(data: bytes) -> str:
     """Return the encoding by a byte order mark or by the zeros of UTF-16; empty for neither."""
     if data.startswith(codecs.BOM_UTF8):
         return "utf-8-sig"
+    if data.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return "utf-32"
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     zeros = [data[start:HEAD:2].count(0) for start in (0, 1)]  # every other byte of ASCII letters in UTF-16

@@ -12,6 +12,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from itertools import pairwise
 
 from ...codec import replace
 from ..contracts.table_formats import Layout
@@ -22,6 +23,9 @@ BLANKS = "blanks"  # any run of blanks and tabs, quotes kept together
 _NUMBER = re.compile(r"[+-]?[$€£]?\s*(\d[\d.,' ]*|[.,]\d+)([eE][+-]?\d+)?\s*%?")
 _BLANK = {"", "?", "-", "na", "n/a", "nan", "null", "none"}
 _UNIT = re.compile(r"[(\[].{0,20}[)\]]|%|[A-Za-z°µ€$£²³/]{1,5}")
+_TORN = re.compile(  # two cells that are one text with a separator, in quotes that csv does not read as such
+    r"""\s+"[^"]*\0[^"]*"\s*|\s*'[^'\0]*\0[^'\0]*'\s*|[^\0]*\\[^\0]*\0[^\0]*"\s*"""
+)
 _SEARCHED = 30  # lines at the top in which the header is searched
 
 Rows = list[list[str]]
@@ -170,8 +174,15 @@ def find_preamble(text: str, separator: str, expected: Collection[str] = ()) -> 
         if count == len(matches) - 1 and width > 1 and title:
             count += 1
     if any(matches):
-        return matches.index(max(matches))
+        return _line_of_row(lines, matches.index(max(matches)))
     return count if count < min(len(lines), _SEARCHED) else 0
+
+
+def _line_of_row(lines: Sequence[str], index: int) -> int:
+    """The line in which the row begins that the line of an index is part of: a name above may have a line break."""
+    while index and sum(line.count('"') for line in lines[:index]) % 2:
+        index -= 1
+    return index
 
 
 def count_names(cells: Sequence[str], expected: Collection[str]) -> int:
@@ -225,6 +236,8 @@ def cut_footer(body: bytes, separator: str, width: int) -> tuple[bytes, list[str
         filled = [cell for cell in cells if cell]
         if not filled:
             continue
+        if lines[index].count(b'"') % 2:
+            break  # the last line of a cell with line breaks
         after_blank = not any(cell.strip() for cell in rows[index - 1])
         note = len(filled) == 1 and cells[0] and len(cells) < width and (width > 2 or after_blank)
         if note and _NUMBER.fullmatch(filled[0]):
@@ -389,6 +402,12 @@ def _find_extra(rows: Rows) -> str:
         return ""
     if not any(row[-1].strip() for row in more):
         return "trailing"
+    torn = [pair for row in more for pair in pairwise(row) if _TORN.fullmatch("\0".join(pair))]
+    if 2 * len(torn) > len(more):
+        raise ValueError(
+            f"rows have {width + 1} cells, the header {width}; the cells {torn[0][0][:40]!r} and {torn[0][1][:40]!r} "
+            'look like one in quotes; expected "a, b": double quotes next to separators, and those inside written twice'
+        )
     return "row names" if len({row[0] for row in more}) == len(more) else ""
 
 

@@ -1,18 +1,21 @@
 """An Arrow column as the encoder reads it: numbers as they are, everything else once for each distinct value."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlnb.methods.contracts.format_descriptions import describe_format
 from mlnb.methods.contracts.table_formats import MISSING_WORDS
 from mlnb.methods.tables.column_formats import read_cells
 from mlnb.methods.tables.columns import Column, to_array, without_sentinels
 from mlnb.methods.tables.values import REFUSALS, fits
 
 LONGEST = max(map(len, MISSING_WORDS))
+GROUPED = r"^[+-]?[1-9]\d{0,2}\.\d{3}$"  # one point, and three digits behind it: a fraction, or thousands
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
 
@@ -120,14 +123,30 @@ def _read_formatted(array: pa.Array, column: Column) -> ColumnValues:
 
 
 def _parse_numbers(array: pa.Array, column: Column) -> ColumnValues:
-    """Return the numbers that cells hold; bad where they hold none."""
+    """Return the numbers that cells hold; bad where they hold none.
+
+    Where training had whole numbers and all fractions have three digits, as 35.129 in a European file, these are bad.
+    """
     try:
-        return _read_numbers(array.cast(pa.float64()), column)
+        numbers = _read_numbers(array.cast(pa.float64()), column)
+        grouped = _find_grouped(array) if column.integer else None
+        if grouped is None:
+            return numbers
+        return replace(numbers, bad=grouped if numbers.bad is None else grouped | numbers.bad)
     except pa.ArrowInvalid:
         valid = pc.fill_null(pc.match_substring_regex(array, NUMBER), True)
         numbers = _read_numbers(pc.if_else(valid, array, pa.scalar(None, array.type)).cast(pa.float64()), column)
         bad = ~valid.to_numpy(zero_copy_only=False)
         return ColumnValues(numbers.values, None, bad if numbers.bad is None else bad | numbers.bad)
+
+
+def _find_grouped(array: pa.Array) -> np.ndarray | None:
+    """Return which cells have a point that may separate thousands (n,); None for none, or where one is a fraction."""
+    pointed = pc.fill_null(pc.match_substring(array, "."), False)
+    if not pc.any(pointed).as_py():
+        return None
+    grouped = pc.fill_null(pc.match_substring_regex(array, GROUPED), False)
+    return grouped.to_numpy(zero_copy_only=False) if grouped.equals(pointed) else None
 
 
 def _read_numbers(array: pa.Array, column: Column) -> ColumnValues:
@@ -137,6 +156,22 @@ def _read_numbers(array: pa.Array, column: Column) -> ColumnValues:
     if not infinite.any():
         return ColumnValues(without_sentinels(numbers, column), None, None)
     return ColumnValues(without_sentinels(np.where(infinite, np.nan, numbers), column), None, infinite)
+
+
+def describe_cell(column: Column, expected: str, cell: Any) -> str:
+    """Return what is expected of a cell of CSV, in the format of the training file.
+
+    Args:
+        column: of the schema.
+        expected: what the service expects of a value.
+        cell: that does not fit.
+    """
+    if column.format is not None:
+        kind = expected if column.format.date is None else "a date"
+        return f"{kind} as in training: {describe_format(column.format)}"
+    if column.kind == "number" and column.integer and re.fullmatch(GROUPED, str(cell).strip()):
+        return "a whole number as in training, without a separator of thousands"
+    return expected
 
 
 def _to_codes(encoded: pa.DictionaryArray, missing: int) -> np.ndarray:

@@ -145,10 +145,11 @@ class _Part:
         file = None if self.files is None else self.files[unit.file]
         if scored.rows:
             rows = pa.array(scored.good.column("row").to_numpy() + first)
-            table = scored.good.set_column(0, "row", rows)
+            table = scored.good.set_column(0, scored.good.field("row"), rows)
             if self.files is not None:
                 codes = pa.array([unit.file] * len(table), pa.int32())
-                table = table.add_column(0, "file", pa.DictionaryArray.from_arrays(codes, pa.array(self.files)))
+                names = pa.DictionaryArray.from_arrays(codes, pa.array(self.files))
+                table = table.add_column(0, pa.field("file", names.type, nullable=False), names)
             self.tables.append(table)
         self.bad += [replace(bad, file=file, row=bad.row + first) for bad in scored.bad]
         bad = scored.rows - len(scored.good) if scored.rows else 0

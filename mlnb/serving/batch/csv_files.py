@@ -28,6 +28,8 @@ def read_layout(file: IO[bytes], url: str, trained: Layout | None, expected: Seq
     head = file.read(HEAD)
     try:
         text, encoding = _decode_head(head, file, trained)
+        if "\r" in text and "\n" not in text:
+            raise ValueError("found lines that end with a carriage return alone, expected line feeds; convert the file")
         if trained is not None:
             stated = "yes" if trained.header else "auto"
             as_trained = _try_layout(text, trained.separator, stated, expected, encoding)

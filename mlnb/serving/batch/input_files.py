@@ -1,9 +1,12 @@
 """The files to score: everything that `ingest` reads, and how each is opened."""
 
+import gzip
 import io
+import lzma
 import os
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -134,6 +137,8 @@ def _inspect(path: str, pattern: str) -> tuple[str, str | None, str]:
             with _open(path, compression) as file:
                 head = file.read(HEAD)
         kind = find_kind(name, head)
+    except UsageError:
+        raise
     except FileNotFoundError:
         raise UsageError(f"{path}: found no file, expected one, a folder or a glob.") from None
     except (ValueError, OSError, EOFError) as error:
@@ -151,7 +156,20 @@ def _open(url: str, compression: str | None) -> AbstractContextManager[IO[bytes]
     if compression == "zip":
         return _open_member(url)
     opened: AbstractContextManager[IO[bytes]] = fsspec.open(url, "rb", compression=compression, **storage_options(url))
-    return opened
+    return opened if compression is None else _open_packed(opened, url)
+
+
+@contextmanager
+def _open_packed(opened: AbstractContextManager[IO[bytes]], url: str) -> Iterator[IO[bytes]]:
+    """Open a compressed file, whose damage is an error when it is read."""
+    try:
+        with opened as file:
+            yield file
+    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
+        shown = hide_secrets(url) if "://" in url else url
+        raise UsageError(
+            f"{shown}: found damaged compressed data ({error}); expected a complete file: copy it again."
+        ) from None
 
 
 @contextmanager

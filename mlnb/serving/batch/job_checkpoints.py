@@ -137,7 +137,10 @@ def _write_parquet(parts: list[Path], file: IO[bytes]) -> None:
     schema = _read(parts[0]).schema
     repeated = [field.name for field in schema if pa.types.is_dictionary(field.type)]  # other columns rarely repeat
     described = [field.name for field in schema if not pa.types.is_floating(field.type)]  # others: no use
-    with pq.ParquetWriter(file, schema, use_dictionary=repeated, write_statistics=described) as writer:
+    numbered = {"row": "DELTA_BINARY_PACKED"}  # rows in order: a byte each, and no work to compress them
+    with pq.ParquetWriter(
+        file, schema, use_dictionary=repeated, write_statistics=described, column_encoding=numbered
+    ) as writer:
         for part in parts:
             writer.write_table(_read(part).cast(schema))
 

@@ -1,6 +1,6 @@
 """Files of typed columns: Parquet, Arrow and ORC by groups of rows, all others at once as `ingest` reads them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 
 import pyarrow as pa
@@ -65,6 +65,8 @@ def read_group(
         return
     present = column_names(file)
     sizes = find_vectors(names, present)
+    if file.kind == "parquet":
+        _refuse_nested(file, _read_footer(file)[0].schema.to_arrow_schema(), names, sizes)
     used = [name for name in present if name in names or name in sizes]
     first, stop = bounds
     at = 0
@@ -72,6 +74,7 @@ def read_group(
         for table in _groups(file, opened, group, used, [name for name in used if name in coded], rows):
             low, high = max(first - at, 0), min(stop - at, len(table)) if stop else len(table)
             at += len(table)
+            _refuse_nested(file, table.schema, names, sizes)
             if high > low:
                 try:
                     yield split_vectors(table.slice(low, high - low), sizes)
@@ -79,6 +82,16 @@ def read_group(
                     raise UsageError(f"{file.shown}: {error}.") from None
             if stop and at >= stop:
                 return
+
+
+def _refuse_nested(file: InputFile, schema: pa.Schema, names: Sequence[str], sizes: Collection[str]) -> None:
+    """Raise `UsageError` for a column in use that holds structs, maps or lists, other than a vector column."""
+    for column in schema:
+        if column.name in names and column.name not in sizes and pa.types.is_nested(column.type):
+            raise UsageError(
+                f"{file.shown}, column {column.name!r}: found values of the type {column.type}, expected "
+                "single values; write them as columns of numbers or text."
+            )
 
 
 def _groups(

@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from mlnb.errors import UsageError
 from mlnb.methods.tables.arrow_tables import expand_names, find_vectors
-from mlnb.methods.tables.delimited import cut_cells, repair_rows
+from mlnb.methods.tables.delimited import check_last_row, cut_cells, last_line, repair_rows
 from mlnb.methods.tables.layouts import BLANKS, columns_of
 from mlnb.serving.batch.input_files import InputFile
 from mlnb.serving.batch.input_units import Unit
@@ -60,6 +60,8 @@ def _read_csv(file: InputFile, body: bytes, wanted: set[str]) -> Iterator[pa.Tab
     columns = [name for name in names if name in wanted]
     try:
         table = cut_cells(body, cut, names, False, columns, pa.string())
+        if body.count(b'"') % 2:  # the last cell may have all further lines, also of a column that is not wanted
+            check_last_row(cut_cells(body, cut, names, False), last_line(body), 0, None)
     except pa.ArrowInvalid:
         pad = file.trained is not None and file.trained.short_rows > 0
         try:
@@ -67,5 +69,7 @@ def _read_csv(file: InputFile, body: bytes, wanted: set[str]) -> Iterator[pa.Tab
             table = cut_cells(repaired, cut, names, False, columns, pa.string())
         except (ValueError, pa.ArrowInvalid) as error:
             raise UsageError(f"{file.shown} cannot be split into rows: {error}") from None
+    except ValueError as error:
+        raise UsageError(f"{file.shown} cannot be split into rows: {error}") from None
     for at in range(0, len(table), ROWS):
         yield table.slice(at, ROWS)

@@ -96,6 +96,13 @@ def test_units_and_origins_of_columns_change_no_order(family, rows):
     assert np.corrcoef(before, after)[0, 1] > 0.999
 
 
+def test_one_column_with_a_heavy_tail_does_not_hide_the_others():
+    random = np.random.default_rng(4)
+    training = np.c_[random.standard_t(1.5, 600), random.normal(size=(600, 5))]
+    strange = np.c_[random.normal(size=(40, 1)), 2.0 * random.choice([-1.0, 1.0], (40, 5))]
+    assert rank_anomalies("knn_distance", training, strange) > 0.985  # 0.976 if tails are not compressed
+
+
 def test_some_rows_far_away_do_not_hide_the_others(rows):
     training, new = rows
     spoiled = np.r_[training, np.full((len(training) // 25, 6), 1e6)]
@@ -115,13 +122,10 @@ def test_copies_of_rows_do_not_make_their_neighbors_outliers():
 
 
 def test_a_detector_of_an_earlier_version_is_refused(rows):
-    native, together = fit_detector("ecod", {}, rows[0]), fit_detector("detector_ensemble", {}, rows[0])
-    before = {name: {"fitted": scorer["fitted"]} for name, scorer in native["scorers"].items()}
-    fourth = {name: value for name, value in together.items() if name != "power"}
-    for earlier in ({**native, "scorers": before}, fourth):
-        with pytest.raises(DataError, match="earlier version of mlnb"):
-            prepare(earlier)
-    assert prepare({name: value for name, value in native.items() if name != "power"})["scorers"].keys() == {"ecod"}
+    native = fit_detector("ecod", {}, rows[0])
+    assert prepare(native)["scorers"].keys() == {"ecod"}
+    with pytest.raises(DataError, match="earlier version of mlnb"):
+        prepare({name: value for name, value in native.items() if name != "knee"})
 
 
 @pytest.mark.parametrize("family", ["detector_ensemble", "ecod"])

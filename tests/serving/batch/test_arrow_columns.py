@@ -1,5 +1,6 @@
 """Arrow columns: the values that the service reads from JSON, from every type that a file may have."""
 
+from dataclasses import replace
 from datetime import date, datetime
 
 import numpy as np
@@ -7,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from mlnb.methods.tables.columns import Column
-from mlnb.serving.batch.arrow_columns import read_column, to_list
+from mlnb.serving.batch.arrow_columns import describe_cell, read_column, to_list
 
 NUMBER, CATEGORY, BOOLEAN, DATE = (
     Column("x", kind, nullable=True) for kind in ("number", "category", "boolean", "date")
@@ -35,6 +36,24 @@ def test_cells_without_a_number_are_bad(cell):
     values = read_column(pa.array([" 1.5 ", "NA", cell, "", "-2e3"]), NUMBER, 5, text=True)
     assert values.bad.tolist() == [False, False, True, False, False]
     np.testing.assert_array_equal(expand(values), [1.5, np.nan, np.nan, np.nan, -2000.0])
+
+
+@pytest.mark.parametrize(
+    ("cells", "bad"),
+    [
+        (["35.129", "862", "-1.500", None], [True, False, True, False]),
+        (["35.129", "0.5"], None),  # fractions are written with a point here
+        (["35129", "862.0"], None),
+        (["0.129", "862"], None),
+    ],
+)
+def test_whole_numbers_with_points_between_thousands_are_bad(cells, bad):
+    whole = replace(NUMBER, integer=True)
+    values = read_column(pa.array(cells), whole, len(cells), text=True)
+    assert (values.bad if values.bad is None else values.bad.tolist()) == bad
+    assert read_column(pa.array(cells), NUMBER, len(cells), text=True).bad is None, "training had fractions"
+    assert describe_cell(whole, "a finite number", "35.129").startswith("a whole number as in training")
+    assert describe_cell(whole, "a finite number", "x") == "a finite number"
 
 
 def test_each_category_is_read_once():

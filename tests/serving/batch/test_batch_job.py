@@ -1,5 +1,6 @@
 """Jobs: the service's numbers for any file, however often the job is killed, and no lost row."""
 
+import gzip
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import fsspec
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from waiting import wait_for
@@ -38,6 +40,8 @@ def test_numbers_equal_the_service_s_bit_for_bit(name, score, files, rows, expec
     assert (counts.read, counts.scored, counts.bad) == (len(rows), len(rows), 0)
     out = pq.read_table(tmp_path / "out.parquet")
     assert out.column_names == ["row", "number", "prediction", "probability no", "probability yes"]
+    assert [field.nullable for field in out.schema] == [False, True, False, False, False]
+    assert "DELTA_BINARY_PACKED" in pq.read_metadata(tmp_path / "out.parquet").row_group(0).column(0).encodings
     assert out["row"].to_pylist() == list(range(len(rows))) == [int(n) for n in out["number"].to_pylist()]
     assert out["probability yes"].to_pylist() == expected
     assert [path.name for path in tmp_path.iterdir()] == ["out.parquet"]
@@ -106,12 +110,24 @@ def test_bad_rows_of_several_files_name_their_file(score, rows, tmp_path):
         ("rows.json", "out.csv", "the table has 0 rows"),
         ("rows.sav", "out.csv", r"files of the format \.sav are not read"),
         ("empty.csv", "out.csv", "found no rows"),
+        ("quote.csv", "out.csv", "the last row opens a quotation mark that is never closed"),
+        ("returns.csv", "out.csv", "lines that end with a carriage return alone"),
+        ("half.csv.gz", "out.csv", r"found damaged compressed data \(Compressed file ended"),
+        ("nested.parquet", "out.csv", r"column 'age': found values of the type struct.* expected single values"),
     ],
 )
 def test_what_cannot_be_scored_is_an_error(source, output, message, score, files, tmp_path):
     (files / "rows.json").write_text("[]")
     (files / "rows.sav").write_bytes(b"$FL2")
     (files / "empty.csv").write_text("age,sex\n")
+    rows = (files / "rows.csv").read_text()
+    last_cell = rows.rindex(",") + 1
+    (files / "quote.csv").write_text(rows[:last_cell] + '"' + rows[last_cell:] + rows[rows.index("\n") + 1 :])
+    (files / "returns.csv").write_bytes(rows.replace("\n", "\r").encode())
+    (files / "half.csv.gz").write_bytes(gzip.compress(rows.encode())[:-40])
+    typed = pq.read_table(files / "rows.parquet")
+    nested = pa.array([{"a": 1}] * len(typed))
+    pq.write_table(typed.set_column(typed.column_names.index("age"), "age", nested), files / "nested.parquet")
     with pytest.raises(UsageError, match=message):
         score([files / source], tmp_path / output)
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -11,8 +12,9 @@ import pytest
 from custom_encoders import moments
 from small_models import make_model, make_rows
 
+from mlnb.codec import to_json
 from mlnb.errors import ColumnEncoderError, ServingError, UsageError
-from mlnb.methods.contracts.table_formats import ColumnFormat, NumberFormat
+from mlnb.methods.contracts.table_formats import ColumnFormat, DateFormat, NumberFormat
 from mlnb.serving.batch.batch_scorer import Scorer, name_retained
 from mlnb.serving.batch.compiled import compiled_linear, compiled_trees, large_tree_layout
 from mlnb.serving.batch.compiled.compiled_trees import CompiledTrees
@@ -37,6 +39,18 @@ def test_a_cell_in_another_format_is_described_with_that_of_training(model):
     rows = pa.table({"age": ["12,5", "1.009,5", "12.5"], "town": ["a", "b", "c"]})
     (bad,) = scorer.score(rows, 0, texts={"age", "town"}).bad
     assert (bad.row, bad.expected) == (2, "a finite number as in training: decimal ',', thousands '.'")
+
+
+def test_golden_rows_have_iso_dates_whatever_the_format_of_training(model, tmp_path):
+    folder = shutil.copytree(model, tmp_path / "model")
+    schema = json.loads((folder / "schema.json").read_text())
+    written = to_json(ColumnFormat(date=DateFormat(spellings=("%d.%m.%Y",), dayfirst=True)))
+    for column in schema["columns"]:
+        column["format"] = written if column["kind"] == "date" else None
+    (folder / "schema.json").write_text(json.dumps(schema))
+    scorer = Scorer(folder)  # gives the golden predictions
+    rows = pa.table({"day": ["28.02.2020", "2020-02-28"]})
+    assert [bad.row for bad in scorer.score(rows, 0).bad] == [1], "files have the format of training"
 
 
 def test_encoders_of_the_project_score_batches(tmp_path):

@@ -65,14 +65,14 @@ class CompiledTrees:
             scores /= len(boosted.trees) // boosted.outputs
         if boosted.link == "softmax":
             raised = self._exp(scores - scores.max(axis=0))
-            return np.ascontiguousarray((raised / np.add.accumulate(raised, axis=0)[-1]).T)
+            return np.asarray((raised / np.add.accumulate(raised, axis=0)[-1]).T)
         if boosted.link == "exp":
             scores = self._exp(scores)
         if boosted.link == "sigmoid":
             scores = 1.0 / (1.0 + self._exp(-boosted.slope * scores))
         if traits_of(task).two_classes:
-            return np.column_stack([1.0 - scores[0], scores[0]])
-        return scores[0] if boosted.outputs == 1 else np.ascontiguousarray(scores.T)
+            return np.stack([1.0 - scores[0], scores[0]]).T  # columns stay contiguous, as the output needs them
+        return scores[0] if boosted.outputs == 1 else scores.T
 
     def score(self, encoded: EncodedTable, rows: int) -> np.ndarray:
         """Return the sums of the trees' values, (outputs, rows)."""
@@ -96,7 +96,7 @@ class CompiledTrees:
         columns, size = self.layout.ranks.columns, self.dtype.itemsize
         if len(self.memory) < len(columns) * padded * size:
             self.memory = allocate_aligned(len(columns) * padded * size)
-        addresses = np.zeros(len(columns), np.uintp)
+        addresses, memory = np.zeros(len(columns), np.uintp), self.memory.ctypes.data
         for segment, (thresholds, half) in self.thresholds.items():
             index, offset = self.features[segment[0]]
             numbers, codes = encoded[index].numbers, encoded[index].codes
@@ -114,7 +114,7 @@ class CompiledTrees:
             missing = np.isnan(numbers[:, offset])
             any_missing = bool(missing.any())
             for number, (nan_left, column) in enumerate(uses):
-                address = self.memory.ctypes.data + column * padded * size
+                address = memory + column * padded * size
                 if number and not any_missing:
                     addresses[column] = addresses[uses[0][1]]
                     continue

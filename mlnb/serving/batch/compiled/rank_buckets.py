@@ -7,6 +7,7 @@ as those of prices, have no buckets, and are searched.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -34,7 +35,7 @@ class RankBuckets:
     starts: np.ndarray
     crowd: int
 
-    @property
+    @cached_property
     def arguments(self) -> tuple[int, int, int, int]:
         """Return what `bucket_rank` takes of them: three addresses, and the crowd."""
         return self.cuts.ctypes.data, self.ruler.ctypes.data, self.starts.ctypes.data, self.crowd

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mlnb.methods.models.anomaly_detectors import LOG_FLOOR, TINY
+from mlnb.methods.models.anomaly_detectors import KNEE, LOG_FLOOR, TINY
 from mlnb.methods.models.numpy_models import MAX_Z
 from mlnb.serving.edge.lightgbm_text import BoostedTrees, Tree
 from mlnb.serving.edge.onnx.onnx_graph import Graph
@@ -19,9 +19,17 @@ def write_detector(graph: Graph, native: Mapping[str, Any], X: str) -> str:
     centre, scale = (np.asarray([native[name]], dtype=np.float64) for name in ("centre", "scale"))
     filled = graph.op("Where", graph.op("IsNaN", X), centre, X)
     Z = graph.op("Clip", graph.op("Div", graph.op("Sub", filled, centre), scale), -MAX_Z, MAX_Z)
+    Z = _compress(graph, Z)
     raw = [SCORERS[name](graph, Z, scorer["fitted"]) for name, scorer in native["scorers"].items()]
     combined = raw[0] if len(raw) == 1 else _combine(graph, raw, list(native["scorers"].values()))
     return _tail_score(graph, combined, native["tail"])
+
+
+def _compress(graph: Graph, Z: str) -> str:
+    """Return values (n, d) of which those beyond the knee grow like their fourth root."""
+    far = graph.op("Div", Z, KNEE)
+    root = graph.op("Sqrt", graph.op("Sqrt", graph.op("Add", graph.op("Mul", far, far), 1.0)))
+    return graph.op("Div", Z, graph.op("Mul", root, graph.op("Sqrt", root)))
 
 
 def _combine(graph: Graph, raw: Sequence[str], scorers: Sequence[Mapping[str, Any]]) -> str:

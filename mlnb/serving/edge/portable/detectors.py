@@ -5,7 +5,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from typing import TypedDict
 
-MAX_Z, TINY, LOG_FLOOR = 50.0, 1e-10, 1e-6
+MAX_Z, KNEE, TINY, LOG_FLOOR = 50.0, 2.0, 1e-10, 1e-6
 Numbers = list[float]
 
 
@@ -70,11 +70,18 @@ def predict(member: Member, x: Numbers) -> Numbers:
     """Return -log10 of the share of training rows with at least the same score; missing numbers are NaN."""
     native = member["numbers"]
     parts = zip(x, native["centre"], native["scale"], strict=True)
-    z = [0.0 if v != v else min(max((v - middle) / size, -MAX_Z), MAX_Z) for v, middle, size in parts]
+    z = [0.0 if v != v else compress(min(max((v - middle) / size, -MAX_Z), MAX_Z)) for v, middle, size in parts]
     scorers = [(score, native["scorers"][name]) for name, score in SCORERS.items() if name in native["scorers"]]
     raw = [score(z, scorer["fitted"], native) for score, scorer in scorers]
     combined = raw[0] if len(raw) == 1 else combine(raw, [scorer for _, scorer in scorers])
     return [tail_score(combined, native["tail"])]
+
+
+def compress(z: float) -> float:
+    """Return a value that grows like its fourth root beyond the knee."""
+    far = z / KNEE
+    root = math.sqrt(math.sqrt(1.0 + far * far))
+    return z / (root * math.sqrt(root))
 
 
 def combine(raw: Numbers, scorers: list[Scorer]) -> float:

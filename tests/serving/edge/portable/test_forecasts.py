@@ -129,7 +129,10 @@ def test_forecasts_are_returned_in_the_zone_of_the_request(unit, offsets, local,
         expected, actual = to_wire(service.respond(request)), json.loads(run_scorer(tmp_path / "out", request).stdout)
         assert [answer["time"] for answer in actual] == [answer["time"] for answer in expected]
         assert list_numbers(actual) == pytest.approx(list_numbers(expected), rel=1e-12, abs=1e-12)
-        assert local or actual[0]["time"].endswith(offsets[-1]) == (request is zoned)
+        if unit == "D":
+            assert expected == to_wire(service.respond(rows)), "the local days of the request"
+        else:
+            assert local or actual[0]["time"].endswith(offsets[-1]) == (request is zoned)
 
 
 def test_a_key_may_be_named_like_a_field_of_the_response(tmp_path):
