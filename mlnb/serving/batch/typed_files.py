@@ -20,7 +20,7 @@ def count_groups(file: InputFile) -> list[int | None]:
     """
     try:
         if file.kind == "parquet":
-            metadata = _read_footer(file)[0]
+            metadata = _read_footer(file)
             return [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
         with file.open() as opened:
             if file.kind == "arrow":
@@ -35,11 +35,7 @@ def column_names(file: InputFile) -> list[str]:
     """Return the names of a file's columns, also of those that cannot be read."""
     if file.kind == "whole":
         return _read_whole(file)[1]
-    if file.kind == "parquet":
-        return _read_footer(file)[1]
-    with file.open() as opened:
-        schema = _orc(opened).schema if file.kind == "orc" else pa.ipc.open_file(opened).schema
-        return list(schema.names)
+    return list(_read_schema(file).names)
 
 
 def read_group(
@@ -65,8 +61,7 @@ def read_group(
         return
     present = column_names(file)
     sizes = find_vectors(names, present)
-    if file.kind == "parquet":
-        _refuse_nested(file, _read_footer(file)[0].schema.to_arrow_schema(), names, sizes)
+    _refuse_nested(file, names, sizes)
     used = [name for name in present if name in names or name in sizes]
     first, stop = bounds
     at = 0
@@ -74,7 +69,6 @@ def read_group(
         for table in _groups(file, opened, group, used, [name for name in used if name in coded], rows):
             low, high = max(first - at, 0), min(stop - at, len(table)) if stop else len(table)
             at += len(table)
-            _refuse_nested(file, table.schema, names, sizes)
             if high > low:
                 try:
                     yield split_vectors(table.slice(low, high - low), sizes)
@@ -84,9 +78,9 @@ def read_group(
                 return
 
 
-def _refuse_nested(file: InputFile, schema: pa.Schema, names: Sequence[str], sizes: Collection[str]) -> None:
+def _refuse_nested(file: InputFile, names: Sequence[str], sizes: Collection[str]) -> None:
     """Raise `UsageError` for a column in use that holds structs, maps or lists, other than a vector column."""
-    for column in schema:
+    for column in _read_schema(file):
         if column.name in names and column.name not in sizes and pa.types.is_nested(column.type):
             raise UsageError(
                 f"{file.shown}, column {column.name!r}: found values of the type {column.type}, expected "
@@ -99,7 +93,7 @@ def _groups(
 ) -> Iterator[pa.Table]:
     """Yield the tables of a group."""
     if file.kind == "parquet":
-        parquet = pq.ParquetFile(opened, metadata=_read_footer(file)[0], read_dictionary=coded)
+        parquet = pq.ParquetFile(opened, metadata=_read_footer(file), read_dictionary=coded)
         for batch in parquet.iter_batches(rows, row_groups=[group], columns=names, use_threads=False):
             yield pa.Table.from_batches([batch])
         return
@@ -109,11 +103,19 @@ def _groups(
 
 
 @lru_cache(maxsize=1)
-def _read_footer(file: InputFile) -> tuple[pq.FileMetaData, list[str]]:
-    """Return a Parquet file's metadata and the names of its columns, read once for all row groups."""
+def _read_footer(file: InputFile) -> pq.FileMetaData:
+    """Return a Parquet file's metadata, read once for all row groups."""
     with file.open() as opened:
-        whole = pq.ParquetFile(opened)
-        return whole.metadata, list(whole.schema_arrow.names)
+        return pq.ParquetFile(opened).metadata
+
+
+@lru_cache(maxsize=1)
+def _read_schema(file: InputFile) -> pa.Schema:
+    """Return the names and types of the columns of a Parquet, Arrow or ORC file."""
+    if file.kind == "parquet":
+        return _read_footer(file).schema.to_arrow_schema()
+    with file.open() as opened:
+        return _orc(opened).schema if file.kind == "orc" else pa.ipc.open_file(opened).schema
 
 
 @lru_cache(maxsize=1)
