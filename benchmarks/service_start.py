@@ -2,11 +2,11 @@
 
     python benchmarks/service_start.py [BENTO] [--rounds 5]
 
-BENTO is the folder of a built bento, as `mlnb build --json` prints it; without one, that of the newest verified run of
-this checkout, as `make run` makes it. The bento is prepared as for an image and started without a container in two
-ways, in turn: with `bentoml serve`, and with the command of an image, which serves without BentoML's command line, with
-collections of garbage off until the service is ready. Libraries that the bento does not require look as if they were
-not installed.
+BENTO is the folder of a built bento, as `mlnb build --json` prints it; without one, the built-in example is trained in
+a temporary project, with the profile quick. The bento is prepared as for an image and started without a container in
+two ways, in turn: with `bentoml serve`, and with the command of an image, which serves without BentoML's command line,
+with collections of garbage off until the service is ready. Libraries that the bento does not require look as if they
+were not installed.
 
 The table has the imports by library (wall-clock milliseconds, the lowest of the rounds, from `python -X importtime` in
 separate starts), and what remains: Python itself, configuration, model, golden rows. On a busy machine compare the
@@ -33,11 +33,9 @@ from pathlib import Path
 import psutil
 from peers import figures
 
-from mlnb.engine.project import Project
 from mlnb.serving.deploy import image_start
 from mlnb.serving.deploy.image_builder import prepare
 from mlnb.serving.packaging.bento_server import free_port, send_request
-from mlnb.serving.packaging.packaged_runs import build_packaged_run, find_packaged_run
 
 SECONDS = 1.2  # target, until ready
 REQUESTS = 200
@@ -199,16 +197,32 @@ def print_table(groups: dict[str, dict[str, tuple[float, int]]], starts: dict[st
     print("lowest value (median)")
 
 
+def build_example(folder: Path) -> Path:
+    """Return the bento of the built-in example, trained in a new project in the folder."""
+    environment = os.environ | {"BENTOML_HOME": str(folder / "bentoml")}
+
+    def mlnb(where: Path, *words: str) -> str:
+        command = [sys.executable, "-m", "mlnb.cli.main", *words]
+        done = subprocess.run(
+            command, cwd=where, env=environment, check=True, stdin=subprocess.DEVNULL, capture_output=True
+        )
+        return done.stdout.decode()
+
+    mlnb(folder, "new", "project")
+    mlnb(folder / "project", "run", "--profile", "quick", "--no-report")
+    return Path(json.loads(mlnb(folder / "project", "build", "--json"))["path"])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bento", nargs="?", type=Path, metavar="BENTO")
     parser.add_argument("--rounds", type=int, default=5)
     figures.add_json(parser)
     options = parser.parse_args()
-    bento = options.bento or build_packaged_run(find_packaged_run(Project.find(Path(__file__).parent)))[1].path
     kinds = ("bentoml", "image")
     with tempfile.TemporaryDirectory() as temporary:
-        service = Service(bento, Path(temporary))
+        bento = options.bento or build_example(Path(temporary))
+        service = Service(bento, Path(temporary) / "service")
         for kind in kinds:  # modules are compiled, and files in memory
             service.measure(kind)
         starts: dict[str, list[Start]] = {kind: [] for kind in kinds}
