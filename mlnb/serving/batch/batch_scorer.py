@@ -23,6 +23,7 @@ from mlnb.serving.batch.compiled.compiled_models import CompiledModel, compile_m
 from mlnb.serving.batch.compiled.verification import Verification, verify
 from mlnb.serving.batch.encoded_columns import EncodedColumn
 from mlnb.serving.batch.job_checkpoints import BadRow
+from mlnb.serving.batch.output_columns import make_output
 from mlnb.serving.batch.protected_tables import protect_rows
 from mlnb.serving.runtime.model_parts import ModelParts, Row, read_record
 from mlnb.serving.runtime.parity import find_difference
@@ -30,7 +31,6 @@ from mlnb.serving.runtime.served_tasks import find_served_task
 from mlnb.settings import ProcessSettings
 
 LOG = logging.getLogger("mlnb.serving.batch")
-RESERVED = ("row", "file")  # columns of the output that are no predictions
 COMPILE_AFTER = 20_000  # rows after which compiling the model pays
 
 
@@ -115,14 +115,11 @@ class Scorer:
         bad = np.logical_or.reduce(flags) if flags else np.zeros(len(table), dtype=bool)
         good = np.flatnonzero(~bad)
         prediction = self._predict(self._encode(columns, good), len(good))
-        created = self._to_columns(prediction, self._thresholds(columns, good))
-        names = name_retained(self.keep, (*created, *RESERVED))
-        retained = {names[name]: table.column(name).take(pa.array(good)) for name in self.keep}
-        output = {"row": pa.array(good + first)} | retained | created
-        # Columns without missing values are declared so, which makes writing them a fifth faster.
-        schema = pa.schema([pa.field(name, each.type, nullable=name in retained) for name, each in output.items()])
-        described = self._describe_bad(table, np.flatnonzero(bad), first, texts)
-        return ScoredTable(len(table), pa.table(output, schema), described)
+        thresholds = self._thresholds(columns, good)
+        responses = respond_by_column(prediction, self.parts.contract, self.parts.decision, thresholds)
+        retained = {name: table.column(name).take(pa.array(good)) for name in self.keep}
+        output = make_output(good + first, responses, retained)
+        return ScoredTable(len(table), output, self._describe_bad(table, np.flatnonzero(bad), first, texts))
 
     def check_names(self, names: list[str]) -> None:
         """Raise `UsageError` when a column is missing that the model or --keep names, or when one is unknown."""
@@ -212,21 +209,6 @@ class Scorer:
         protected = {name: columns[name].expand()[good] for name in self.parts.decision.groups.columns}
         return look_up_thresholds(protected, self.parts.decision)
 
-    def _to_columns(self, prediction: np.ndarray, thresholds: np.ndarray | None) -> dict[str, pa.Array]:
-        """Return the responses' columns for the output file."""
-        responses = respond_by_column(prediction, self.parts.contract, self.parts.decision, thresholds)
-        output: dict[str, pa.Array] = {}
-        if responses.labels is not None:
-            output["prediction"] = _to_names(responses.labels.astype(np.int32), responses.names)
-        if responses.values is not None:
-            output["prediction" if responses.labels is None else "score"] = pa.array(responses.values)
-        if responses.bounds is not None:
-            output |= {end: _to_numbers(responses.bounds[:, j]) for j, end in enumerate(("low", "high"))}
-        if responses.probabilities is not None:
-            classes = enumerate(responses.names)
-            output |= {f"probability {name}": _to_numbers(responses.probabilities[:, j]) for j, name in classes}
-        return output
-
     def _describe_bad(self, table: pa.Table, bad: np.ndarray, first: int, texts: Collection[str]) -> list[BadRow]:
         """Return the values that do not fit, described as the service describes them, with their rows."""
         if not len(bad):
@@ -263,37 +245,9 @@ class Scorer:
         return row
 
 
-def name_retained(keep: Sequence[str], created: Sequence[str]) -> dict[str, str]:
-    """Return the name in the output of each column that it repeats: a different one where the output has that name.
-
-    Args:
-        keep: columns of the input.
-        created: columns that the output has in any case.
-    """
-    names = {name: name for name in keep if name not in created}
-    taken = {*created, *names}
-    for name in dict.fromkeys(keep):
-        if name in names:
-            continue
-        retained = f"input {name}"
-        while retained in taken:
-            retained = f"input {retained}"
-        names[name] = retained
-        taken.add(retained)
-    return {name: names[name] for name in keep}
-
-
 def _join(column: pa.ChunkedArray) -> pa.Array:
     """Return a column as one array, without a copy where it is one."""
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-
-
-def _to_names(codes: np.ndarray, names: Sequence[str]) -> pa.Array:
-    return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(list(names)), safe=False)
-
-
-def _to_numbers(values: np.ndarray) -> pa.Array:
-    return pa.array(np.ascontiguousarray(values))
 
 
 def _to_array(values: list[Any]) -> pa.Array:

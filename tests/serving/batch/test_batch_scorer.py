@@ -15,7 +15,7 @@ from small_models import make_model, make_rows
 from mlnb.codec import to_json
 from mlnb.errors import ColumnEncoderError, ServingError, UsageError
 from mlnb.methods.contracts.table_formats import ColumnFormat, DateFormat, NumberFormat
-from mlnb.serving.batch.batch_scorer import Scorer, name_retained
+from mlnb.serving.batch.batch_scorer import Scorer
 from mlnb.serving.batch.compiled import compiled_linear, compiled_trees, large_tree_layout
 from mlnb.serving.batch.compiled.compiled_trees import CompiledTrees
 
@@ -180,12 +180,3 @@ def test_trees_over_too_many_columns_are_left_to_lightgbm(rows, tmp_path, monkey
     scorer = Scorer(make_model(tmp_path / "model", "random_forest"), compile_after=1)
     assert len(scorer.score(pa.Table.from_pylist(rows), 0).good) == len(rows)
     assert scorer.compiled is None
-
-
-def test_repeated_columns_never_have_the_name_of_an_output_column():
-    created = ("prediction", "row", "file")
-    assert name_retained(("customer",), created) == {"customer": "customer"}
-    assert name_retained(("row", "prediction"), created) == {"row": "input row", "prediction": "input prediction"}
-    names = name_retained(("row", "input row", "row"), created)
-    assert names == {"row": "input input row", "input row": "input row"}
-    assert len({*names.values(), *created}) == len(names) + len(created)
