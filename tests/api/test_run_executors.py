@@ -1,0 +1,48 @@
+"""The executor of a new project starts before its plan; that of others when a stage runs."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mlnb.api.run_executors import early_executor
+from mlnb.engine.project import Project
+from mlnb.engine.runs import LATEST
+from mlnb.executors import local
+
+
+class Recorded:
+    """An executor that starts nothing."""
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self.state = "opened"
+
+    def warm(self, folder: Path, environment: object) -> None:
+        self.state = "warm"
+
+    def close(self) -> None:
+        self.state = "closed"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Project]:
+    monkeypatch.setattr(local, "LocalExecutor", Recorded)
+    monkeypatch.chdir(tmp_path)
+    return Project.find
+
+
+def test_the_executor_of_a_new_project_is_closed_when_planning_fails(project: Callable[[], Project]) -> None:
+    with pytest.raises(KeyboardInterrupt), early_executor(project(), 3) as executor:
+        assert isinstance(executor, Recorded) and (executor.workers, executor.state) == (3, "warm")
+        raise KeyboardInterrupt
+    assert executor.state == "closed"
+
+
+def test_nothing_starts_early_where_stages_may_be_reused_or_run_elsewhere(project: Callable[[], Project]) -> None:
+    with early_executor(project().with_settings(executor="dask://host:8786"), 2) as executor:
+        assert executor is None
+    project().runs.mkdir()
+    (project().runs / LATEST).write_text("{}")
+    with early_executor(project(), 2) as executor:
+        assert executor is None
