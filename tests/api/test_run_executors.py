@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -14,15 +15,16 @@ from mlnb.executors import local
 class Recorded:
     """An executor that starts nothing."""
 
+    calls: ClassVar[list[object]] = []
+
     def __init__(self, workers: int) -> None:
-        self.workers = workers
-        self.state = "opened"
+        self.calls[:] = [workers]
 
     def warm(self, folder: Path, environment: object) -> None:
-        self.state = "warm"
+        self.calls.append("warm")
 
     def close(self) -> None:
-        self.state = "closed"
+        self.calls.append("closed")
 
 
 @pytest.fixture
@@ -34,9 +36,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Pro
 
 def test_the_executor_of_a_new_project_is_closed_when_planning_fails(project: Callable[[], Project]) -> None:
     with pytest.raises(KeyboardInterrupt), early_executor(project(), 3) as executor:
-        assert isinstance(executor, Recorded) and (executor.workers, executor.state) == (3, "warm")
+        assert executor is not None and Recorded.calls == [3, "warm"]
         raise KeyboardInterrupt
-    assert executor.state == "closed"
+    assert Recorded.calls == [3, "warm", "closed"]
 
 
 def test_nothing_starts_early_where_stages_may_be_reused_or_run_elsewhere(project: Callable[[], Project]) -> None:
