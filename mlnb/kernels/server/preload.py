@@ -228,16 +228,16 @@ def _import(name: str) -> None:
         importlib.import_module(name)
 
 
-def file_stamps(known: Collection[str] = ()) -> dict[str, FileStamp]:
+def file_stamps(existing: Collection[str] = ()) -> dict[str, FileStamp]:
     """Return time and size of every file that modules were loaded from, and of the folders of installed packages.
 
     Args:
-        known: files that are left out, except folders: an import may write compiled code there.
+        existing: files that are left out, except folders: an import may write compiled code there.
     """
     files = {sys.executable}
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
-        if isinstance(file, str) and file not in known:
+        if isinstance(file, str) and file not in existing:
             files.add(file)
     for folder in site_folders():
         files.add(folder)
