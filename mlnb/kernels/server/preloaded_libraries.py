@@ -46,7 +46,6 @@ class PreloadedLibraries:
             self.rejected[record.importing] = "ended the process that imported it"
         self.never_preload = tuple(never_preload)
         self.imports = list(record.imports)
-        self._ahead = list(record.imports) if same_packages else []  # to be imported while nobody waits
         self.inherited = record.snapshots if record.process == process_identity() else []
         self.stamps: dict[str, preload.FileStamp] = {}
         self.checked = 0.0
@@ -108,21 +107,6 @@ class PreloadedLibraries:
             return True
         self._stamp_files()
         return False
-
-    @property
-    def has_recorded(self) -> bool:
-        """Whether earlier parents have preloaded modules that were not looked at yet."""
-        return bool(self._ahead)
-
-    def next_recorded(self) -> list[str]:
-        """Return modules of one package that earlier parents have preloaded and this one has not; empty at the end."""
-        while self._ahead:
-            package = self._ahead[0].partition(".")[0]
-            names = [name for name in self._ahead if name.partition(".")[0] == package]
-            self._ahead = [name for name in self._ahead if name not in names]
-            if missing := self.not_preloaded(names):
-                return missing
-        return []
 
     def changed_file(self) -> str | None:
         """Return a file that has changed since it was imported, or None; rejected modules are then tried again."""

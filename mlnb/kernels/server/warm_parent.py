@@ -107,7 +107,7 @@ class WarmParent:
         while True:
             descriptors = [self.listener.fileno(), wakeup]
             descriptors += [one.connection.fileno() for one in self.snapshots.snapshots]
-            timeout = 0.0 if self.libraries.has_recorded else min(self.idle_seconds, 30.0, *self.snapshots.timeouts())
+            timeout = min(self.idle_seconds, 30.0, *self.snapshots.timeouts())
             readable = set(select.select(descriptors, [], [], timeout)[0])
             with contextlib.suppress(BlockingIOError):
                 os.read(wakeup, 4096)
@@ -120,8 +120,6 @@ class WarmParent:
             self._start_queued()
             if ended and self.listener.fileno() not in readable and (request := self.standbys.next_request()):
                 self.standbys.add(self._fork(request))  # nobody waits for this process now
-            if not readable:
-                self.preload(self.libraries.next_recorded())
             if self.kernels.running or self.queue or self.snapshots.snapshots or readable:
                 last_activity = time.monotonic()
             elif time.monotonic() - last_activity >= self.idle_seconds:

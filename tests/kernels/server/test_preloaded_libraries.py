@@ -42,18 +42,6 @@ def test_with_other_packages_rejected_imports_are_tried_again(paths: ParentPaths
     assert libraries.imports == ["numpy"] and libraries.rejected == {}
 
 
-def test_what_earlier_parents_have_preloaded_comes_package_by_package(paths: ParentPaths) -> None:
-    names = ["numpy", "scipy", "numpy.linalg", "x", "json", "scipy.stats"]
-    paths.write_record(PreloadRecord(imports=names, rejected={"x": "prints"}, packages=packages()))
-    libraries = PreloadedLibraries(paths, [])
-    libraries.preloaded.add("scipy")  # a notebook has requested it meanwhile
-    assert libraries.next_recorded() == ["numpy", "numpy.linalg"]
-    assert libraries.next_recorded() == ["scipy.stats"]
-    assert libraries.next_recorded() == [] and not libraries.has_recorded
-    paths.write_record(PreloadRecord(imports=names, packages=[(0, 0)]))
-    assert not PreloadedLibraries(paths, []).has_recorded  # of other packages
-
-
 def test_snapshots_are_inherited_by_the_same_process_alone(paths: ParentPaths) -> None:
     paths.write_record(PreloadRecord(process=process_identity(), snapshots=[SNAPSHOT]))
     assert PreloadedLibraries(paths, []).inherited == [SNAPSHOT]
