@@ -15,8 +15,7 @@ TOGETHER = {
     "api/test_monitored_models.py": ("an operation is tested with its outcomes", "api/champion_operations"),
     "api/test_stage_worker.py": (
         "workers are tested with the runs that send them stages",
-        "api/dispatched_stages api/run_executors cli/run_worker engine/stage_orders executors/dask_cluster "
-        "executors/worker_versions",
+        "api/dispatched_stages cli/run_worker engine/stage_orders executors/dask_cluster executors/worker_versions",
     ),
     "cli/test_lab.py": ("the command starts JupyterLab with the files", "lab/jupyter_files"),
     "cli/test_data.py": (

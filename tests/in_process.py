@@ -149,9 +149,10 @@ class ReusedWorkers(local.LocalExecutor):
         return super()._start(folder, environment)
 
     def close(self) -> None:
-        """End the workers that still have a job."""
+        """End the workers that still have a job; called again, do nothing."""
         self._closed = True
-        for worker in self._all:
+        workers, self._all = self._all, []
+        for worker in workers:
             if worker.alive and worker in self._idle:
                 self.idle.append(worker)
             else:

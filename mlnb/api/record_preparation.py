@@ -1,15 +1,21 @@
-"""Prepares what follows a run, report and registration, while its stages run: imports, and the syntax of their code."""
+"""Prepares what follows a run while its stages run: imports, the syntax of their code, and the archive of mlnb's."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from mlnb.engine.events import Event, StageFinished, StageReused
+from mlnb.engine.runs import Run
 
 
 class RecordPreparation:
-    """Reads the executed notebook of each stage that has ended, in a thread, as the report will."""
+    """Reads the executed notebook of each stage that has ended, in a thread, as the report will.
+
+    When half of the stages have ended, it stores the source code, as the manifest will: at the start of a run the
+    processors have more to do.
+    """
 
     def __init__(self) -> None:
+        self._ended = 0
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="record")
 
     def __call__(self, event: Event) -> None:
@@ -18,6 +24,9 @@ class RecordPreparation:
             notebook = event.run.notebook_file(event.stage)
             if notebook is not None:
                 self._pool.submit(_prepare, notebook, event.run.has("certificate"))
+            self._ended += 1
+            if self._ended == len(event.run.stages) // 2:
+                self._pool.submit(_prepare_manifest, event.run)
 
     def close(self) -> None:
         """Drop what is queued."""
@@ -33,3 +42,13 @@ def _prepare(notebook: Path, packaged: bool) -> None:
         import mlnb.registry.registry  # noqa: F401 -- as above
 
     read_cells(notebook)
+
+
+def _prepare_manifest(run: Run) -> None:
+    """Store the archives of source code that the manifest of a run names; it reads later changes itself."""
+    from mlnb.governance.run_manifest import manifest_cache
+    from mlnb.governance.source_archive import store_sources
+
+    cache = manifest_cache(run.project)
+    store_sources(run, cache)
+    cache.save()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mlnb.engine.events import Listener
     from mlnb.engine.pipeline import Pipeline
     from mlnb.engine.plan import Planner
+    from mlnb.engine.stage_orders import AnyExecutor
 
 T = TypeVar("T")
 
@@ -32,6 +33,7 @@ def run_plans(
     command: Sequence[str],
     workers: int,
     report: bool = True,
+    executor: "AnyExecutor | None" = None,
 ) -> list[T]:
     """Run several plans on one executor; what they have in common is executed once.
 
@@ -45,6 +47,7 @@ def run_plans(
         command: The command line, for the records.
         workers: Number of stages that run at once.
         report: Whether to write the HTML report of each run.
+        executor: From `early_executor`; None: it is opened. It is closed when all runs have ended.
     """
     from mlnb.api.record_preparation import RecordPreparation
     from mlnb.api.run_executors import open_executor
@@ -61,7 +64,7 @@ def run_plans(
     with contextlib.ExitStack() as stack:
         stack.enter_context(closing_listeners(listeners, lambda: any(one.cancelled.is_set() for one in pipelines)))
         stack.enter_context(use_project(project))
-        executor = open_executor(project, workers)
+        executor = executor or open_executor(project, workers)
         with contextlib.closing(executor), contextlib.closing(preparation):
             for plan in plans:
                 options = run_options(project, request, plan, command, group)

@@ -1,6 +1,10 @@
 """The executor that the setting `executor` names: processes of this machine, or the workers of a Dask cluster."""
 
+import contextlib
+from collections.abc import Iterator
+
 from mlnb.engine.project import Project
+from mlnb.engine.runs import has_run
 from mlnb.engine.stage_orders import LOCAL, AnyExecutor
 from mlnb.errors import MissingExtra, SettingsError
 from mlnb.executors import local
@@ -35,6 +39,24 @@ def open_executor(project: Project, workers: int) -> AnyExecutor:
         )
     project.store.remote.start()
     return DispatchedStages(project, DaskCluster(url))
+
+
+@contextlib.contextmanager
+def early_executor(project: Project, workers: int) -> Iterator[AnyExecutor | None]:
+    """Start the executor of a new project, whose first worker gets ready while the project is planned.
+
+    Args:
+        project: The project.
+        workers: Number of stages that run at once.
+
+    Yields:
+        None where all stages may be reused, which is known after planning, or where other machines run them.
+    """
+    if project.settings.executor != LOCAL or project.store.remote is not None or has_run(project):
+        yield None
+        return
+    with contextlib.closing(open_executor(project, workers)) as executor:
+        yield executor
 
 
 def require_dask() -> None:

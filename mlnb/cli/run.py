@@ -12,6 +12,7 @@ from pathlib import Path
 from mlnb.api.last_run import last_data
 from mlnb.api.progress import progress_listener
 from mlnb.api.run_execution import push_run, run_plans, start_listeners
+from mlnb.api.run_executors import early_executor
 from mlnb.api.run_request import GridPlan, RunRequest, match_plan, plan_request
 from mlnb.api.segment_requests import names_files
 from mlnb.cli import each
@@ -89,21 +90,23 @@ def run_request(
     waiting: list[GridPlan] = []
     codes, printed = [0], list[str]()
     command = ("mlnb", *sys.argv[1:], *words)
-    for plan in plan_request(project, request):
-        finished = match_plan(project, request, plan)
-        if finished is None:
-            waiting.append(plan)
-        else:
-            set_latest(finished)
-            push_run(plan.planner, finished)
-            summary = result_summary(finished, request, _report_path(finished), nothing_to_do=True)
-            printed.append(_print_result(args, summary, finished))
-    if recording is not None:
-        recording.end(None if waiting else str(project.root), "\n".join(printed), note)
-    if waiting:
-        listeners = start_listeners(project, progress_listener(args.json))
-        conclude = partial(_conclude, args, request, shlex.join(command))
-        codes += run_plans(project, request, waiting, listeners, conclude, command, workers, report=not args.no_report)
+    with early_executor(project, workers) as executor:
+        for plan in plan_request(project, request):
+            finished = match_plan(project, request, plan)
+            if finished is None:
+                waiting.append(plan)
+            else:
+                set_latest(finished)
+                push_run(plan.planner, finished)
+                summary = result_summary(finished, request, _report_path(finished), nothing_to_do=True)
+                printed.append(_print_result(args, summary, finished))
+        if recording is not None:
+            recording.end(None if waiting else str(project.root), "\n".join(printed), note)
+        if waiting:
+            listeners = start_listeners(project, progress_listener(args.json))
+            conclude = partial(_conclude, args, request, shlex.join(command))
+            report = not args.no_report
+            codes += run_plans(project, request, waiting, listeners, conclude, command, workers, report, executor)
     return max(codes)
 
 

@@ -268,7 +268,7 @@ def _read_contract(cells: list[Cell], name: str, where: str) -> tuple[tuple[str,
             raise NotebookError(f"{where}: cell {cell.index} starts with `#| stage` but is not Python.")
         calls += [
             node
-            for node in ast.walk(tree)
+            for node in (ast.walk(tree) if "open_stage" in cell.source else ())
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "open_stage"
         ]
     if len(calls) != 1:

@@ -89,9 +89,9 @@ def read_parameters(source: str, where: str) -> tuple[Parameter, ...]:
 
 
 def _read_line(node: ast.stmt, comments: dict[int, str], source: str, where: str) -> Parameter:
-    text = ast.get_source_segment(source, node) or ""
     expected = "expected `name: type = literal  # description, unit [allowed]`"
     if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None):
+        text = ast.get_source_segment(source, node) or ""  # which splits the whole cell into lines
         raise NotebookError(f"{where}: line {node.lineno} of the parameters cell is `{text}`; {expected}.")
     kind = " | ".join(sorted(ast.unparse(node.annotation).split(" | "), key=lambda part: part == "None"))
     try:

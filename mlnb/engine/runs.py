@@ -26,6 +26,7 @@ from mlnb.errors import SchemaError, UnknownRun
 from mlnb.suggestions import did_you_mean
 
 DRAFT = "draft"
+LATEST = "latest.json"  # in the folder of runs: which run has ended last
 SHORTEST = 4  # characters of a start or end of an id
 
 
@@ -219,7 +220,7 @@ def open_run(project: Project, reference: str = "latest") -> Run:
     if run is not None:
         return run
     if reference == "latest":
-        path = project.runs / "latest.json"
+        path = project.runs / LATEST
         pointer = read_json(path)
         if pointer is not None and not (isinstance(pointer, dict) and isinstance(pointer.get("id"), str)):
             warn_damaged(f'{path} is damaged: found {str(pointer)[:80]}, expected {{"id": …}}. The newest run is used.')
@@ -252,9 +253,14 @@ def open_exact(project: Project, name: str) -> Run | None:
 
 def set_latest(run: Run) -> None:
     """Make "latest" refer to a run."""
-    path, latest = run.project.runs / "latest.json", {"id": run.id}
+    path, latest = run.project.runs / LATEST, {"id": run.id}
     if read_json(path) != latest:
         write_json(path, latest, PRIVATE)
+
+
+def has_run(project: Project) -> bool:
+    """Return whether a run of the project has ended."""
+    return (project.runs / LATEST).exists()
 
 
 def latest_output(project: Project, artifact: str) -> tuple[Run, OutputRecord] | None:

@@ -143,9 +143,11 @@ class LocalExecutor:
                 worker.interrupt()
 
     def close(self) -> None:
-        """End all workers."""
+        """End all workers; called again, do nothing."""
         self._closed = True
-        for worker in list(self._all):
+        with self._lock:
+            workers, self._all = self._all, []
+        for worker in workers:
             worker.end()
 
     def _take(self) -> Worker:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import stat
 import zipfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -147,12 +148,18 @@ def _files_below(root: Path, folder: str) -> dict[str, Path]:
     files: dict[str, Path] = {}
     for parent, folders, names in os.walk(root / folder):
         folders[:] = [name for name in folders if name not in SKIPPED]
-        files |= {Path(parent, name).relative_to(root).as_posix(): Path(parent, name) for name in names}
-    return {name: path for name, path in files.items() if _is_code(path) and path.suffix != ".pyc"}
+        path = Path(parent)
+        below = path.relative_to(root).as_posix()
+        files |= {f"{below}/{name}": path / name for name in names if not name.endswith(".pyc")}
+    return {name: path for name, path in files.items() if _is_code(path)}
 
 
 def _is_code(path: Path) -> bool:
-    return path.is_file() and path.stat().st_size <= LARGEST
+    try:
+        status = path.stat()
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_size <= LARGEST
 
 
 def _is_wheel() -> bool:

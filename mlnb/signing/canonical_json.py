@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 LARGEST = 2**53  # integers beyond it are not exact in the JSON numbers of other languages
+ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
 def canonical_json(value: Any) -> bytes:
@@ -23,7 +24,7 @@ def canonical_json(value: Any) -> bytes:
 
 def _parts(value: Any) -> list[str]:
     if value is None or isinstance(value, bool | str):
-        return [json.dumps(value, ensure_ascii=False)]
+        return [ENCODER.encode(value)]
     if isinstance(value, int):
         if abs(value) > LARGEST:
             raise ValueError(f"found the integer {value}, expected at most 2^53; write it as text")

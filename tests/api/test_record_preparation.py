@@ -32,3 +32,4 @@ def test_code_of_stages_that_have_ended_is_highlighted_ahead(tmp_path, example):
     for name in names[:2]:
         assert name in highlighted(f"{name}_of_this_test = 1")
     assert highlighted.cache_info().misses == misses
+    assert list((run.project.store_root / "cache" / "archives").iterdir())  # half of the stages have ended

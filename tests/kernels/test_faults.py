@@ -14,13 +14,16 @@ from waiting import wait_for
 
 from kernels.projects import parent_process, run
 from mlnb.kernels.driver import parent_client
+from mlnb.kernels.server.standby_kernel import MAX_STANDBY
 
 NOTEBOOKS = int(os.environ.get("MLNB_TEST_NOTEBOOKS", "200"))
 
 
 def becomes_quiet(process: psutil.Process) -> None:
-    """Wait until the parent has no child process but the standby kernel."""
-    wait_for(lambda: len(process.children(recursive=True)) <= 1, 30, "the end of all kernels but the standby one")
+    """Wait until the parent has no child process but the standby kernels."""
+    wait_for(
+        lambda: len(process.children(recursive=True)) <= MAX_STANDBY, 30, "the end of all kernels but standby ones"
+    )
 
 
 @pytest.mark.parametrize(

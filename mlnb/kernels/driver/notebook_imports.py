@@ -4,10 +4,12 @@ import ast
 import contextlib
 import functools
 import importlib.machinery
+import importlib.util
 import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Final, Literal
 
 import msgspec
 
@@ -16,6 +18,14 @@ from mlnb.kernels.protocol.parent_paths import imports_cache
 from mlnb.kernels.server.preload import file_stamp, site_folders
 
 Entry = tuple[int, int, tuple[str, ...]]  # a file's modification time in nanoseconds, its bytes, what it imports
+FORMAT: Final = 2  # of the cache: with relative imports
+
+
+class CacheFile(msgspec.Struct):
+    """What the file of an `ImportCache` holds: entries by file."""
+
+    format: Literal[2]
+    entries: dict[str, Entry]
 
 
 def third_party_imports(sources: Iterable[str], folder: Path, cache: "ImportCache | None" = None) -> list[str]:
@@ -34,7 +44,8 @@ def third_party_imports(sources: Iterable[str], folder: Path, cache: "ImportCach
     cache = cache or _user_cache()
     for source in sources:
         for name in imported_names(plain_code(source)):
-            _follow(name, path, modules, seen, cache)
+            if not name.startswith("."):  # a notebook is in no package
+                _follow(name, path, modules, seen, cache)
     cache.save()
     return list(modules)
 
@@ -55,7 +66,10 @@ class ImportCache:
         self._new: dict[str, Entry] = {}
 
     def imports(self, file: str) -> tuple[str, ...]:
-        """Return the dotted names that a source file imports; none when it cannot be read."""
+        """Return the dotted names that a source file imports, those of its package with a dot ahead.
+
+        There are none when it cannot be read.
+        """
         entry, stamp = self._entries.get(file), file_stamp(file)
         if entry is None or entry[:2] != stamp:
             try:
@@ -73,11 +87,11 @@ class ImportCache:
         self._new = {}
         with contextlib.suppress(OSError):
             self.path.parent.mkdir(0o700, parents=True, exist_ok=True)
-            write_whole(self.path, msgspec.json.encode(entries))
+            write_whole(self.path, msgspec.json.encode(CacheFile(FORMAT, entries)))
 
     def _read(self) -> dict[str, Entry]:
         with contextlib.suppress(OSError, msgspec.DecodeError):
-            return msgspec.json.decode(self.path.read_bytes(), type=dict[str, Entry])
+            return msgspec.json.decode(self.path.read_bytes(), type=CacheFile).entries
         return {}
 
 
@@ -95,7 +109,7 @@ def plain_code(source: str) -> str:
 
 @functools.lru_cache(maxsize=512)
 def imported_names(source: str) -> tuple[str, ...]:
-    """Return the dotted names that code imports outside of functions and classes."""
+    """Return the dotted names that code imports outside of functions and classes, relative ones as they are."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
@@ -107,9 +121,12 @@ def _names_in(body: Iterable[ast.stmt]) -> Iterator[str]:
     for statement in body:
         if isinstance(statement, ast.Import):
             yield from (alias.name for alias in statement.names)
-        elif isinstance(statement, ast.ImportFrom) and not statement.level and statement.module:
-            yield statement.module
-            yield from (f"{statement.module}.{alias.name}" for alias in statement.names if alias.name != "*")
+        elif isinstance(statement, ast.ImportFrom):
+            package = "." * statement.level + (statement.module or "")
+            if statement.module:
+                yield package
+            start = package if package.endswith(".") else f"{package}."
+            yield from (start + alias.name for alias in statement.names if alias.name != "*")
         elif isinstance(statement, ast.If | ast.Try | ast.With | ast.For | ast.While):
             for part in ("body", "orelse", "finalbody"):
                 yield from _names_in(getattr(statement, part, []))
@@ -127,8 +144,10 @@ def _follow(name: str, path: list[str], modules: dict[str, None], seen: set[str]
     if file.startswith(site_folders()):
         modules[name] = None
     elif file.endswith(".py"):
+        package = name if os.path.basename(file) == "__init__.py" else name.rpartition(".")[0]
         for other in cache.imports(file):
-            _follow(other, path, modules, seen, cache)
+            with contextlib.suppress(ImportError):  # a relative import outside of a package
+                _follow(importlib.util.resolve_name(other, package), path, modules, seen, cache)
 
 
 @functools.lru_cache(maxsize=2048)

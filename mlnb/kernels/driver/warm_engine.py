@@ -162,14 +162,25 @@ def standard_reason(settings: parent_paths.KernelSettings, kernel_name: str, opt
 
 @functools.lru_cache(maxsize=64)
 def kernel_command(kernel_name: str) -> list[str] | None:
-    """Return the command of a Jupyter kernel, with a mark if it sets an environment; None when there is no kernel."""
-    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+    """Return the command of a Jupyter kernel, with a mark if it sets an environment or has another way to be started.
 
+    Jupyter's own folders are searched first: the path of IPython's folder takes the import of IPython, and a search by
+    name reads the metadata of all installed packages.
+
+    Returns:
+        None when there is no kernel of that name.
+    """
+    from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKernel
+    from jupyter_core.paths import jupyter_path
+
+    installed = KernelSpecManager(kernel_dirs=jupyter_path("kernels"), ensure_native_kernel=False).find_kernel_specs()
+    folder = installed.get(kernel_name.lower())
     try:
-        spec = KernelSpecManager().get_kernel_spec(kernel_name)
+        spec = KernelSpec.from_resource_dir(folder) if folder else KernelSpecManager().get_kernel_spec(kernel_name)
     except NoSuchKernel:
         return None
-    return [*spec.argv, *(["environment"] if spec.env else [])]
+    marks = {"environment": spec.env, "provisioner": spec.metadata.get("kernel_provisioner")}
+    return [*spec.argv, *(mark for mark, value in marks.items() if value)]
 
 
 def is_same_interpreter(path: str) -> bool:

@@ -8,6 +8,7 @@ closes or its parent is gone, and its kernels with it.
 
 import asyncio
 import contextlib
+import gc
 import os
 import queue
 import signal
@@ -54,9 +55,13 @@ def main() -> None:
     sys.modules["requests"] = ModuleType("requests")  # with which papermill would read notebooks from web servers
     for folder in sys.argv[1:]:
         start_parent(Path(folder))
+    gc.disable()  # imports create many objects and hardly any garbage, a tenth of their time
     import papermill  # noqa: F401 -- before the first job arrives: it takes a third of a second
 
     from mlnb.kernels.driver.execution import Execution
+
+    gc.freeze()
+    gc.enable()
 
     lock = threading.Lock()
 

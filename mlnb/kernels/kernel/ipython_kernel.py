@@ -229,6 +229,8 @@ def run_notebook_kernel(
     app = ForkedApp.instance(connection=FrameSocket(None))
     driver = DriverConnection(app, parent)
     app.initialize(arguments)  # type: ignore[no-untyped-call]
+    assert app.shell is not None
+    app.shell.display_formatter.format(None)  # creates the formatters, while nobody waits
     app.kernel.start()
     request, descriptors = wait_for_request()
     app.session.key = request.session_key.encode()

@@ -16,7 +16,7 @@ import sys
 import sysconfig
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
@@ -228,12 +228,16 @@ def _import(name: str) -> None:
         importlib.import_module(name)
 
 
-def file_stamps() -> dict[str, FileStamp]:
-    """Return time and size of every file that modules were loaded from, and of the folders of installed packages."""
+def file_stamps(existing: Collection[str] = ()) -> dict[str, FileStamp]:
+    """Return time and size of every file that modules were loaded from, and of the folders of installed packages.
+
+    Args:
+        existing: files that are left out, except folders: an import may write compiled code there.
+    """
     files = {sys.executable}
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
-        if isinstance(file, str):
+        if isinstance(file, str) and file not in existing:
             files.add(file)
     for folder in site_folders():
         files.add(folder)

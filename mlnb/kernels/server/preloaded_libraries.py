@@ -74,7 +74,7 @@ class PreloadedLibraries:
         return KernelEntry(run_notebook_kernel, run_jupyter_kernel, list(warnings.filters), base_packages), None
 
     def _stamp_files(self) -> None:
-        self.stamps = preload.file_stamps()
+        self.stamps |= preload.file_stamps(self.stamps)
         self.checked = time.monotonic()
         gc.collect()
         gc.freeze()  # garbage collection in kernels does not touch, and so copy, the memory that they share

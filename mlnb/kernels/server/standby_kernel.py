@@ -1,11 +1,15 @@
-"""Requests that wait for a kernel, a kernel that waits for a request, and how it leaves the parent's code."""
+"""Requests that wait for a kernel, kernels that wait for a request, and how they leave the parent's code."""
 
 import os
 import socket
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from mlnb.kernels.protocol.messages import StartKernel
 from mlnb.kernels.protocol.parent_paths import ParentPaths
+from mlnb.kernels.server.forked_process import KernelEntry
+
+MAX_STANDBY = 2  # preparing a kernel takes longer than a short notebook, and less than most
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,39 @@ class StandbyKernel:
     pid: int
     link: socket.socket
     request: StartKernel
+
+
+class StandbyKernels:
+    """The kernels of one parent that wait for a request; all are prepared for the same."""
+
+    def __init__(self) -> None:
+        self._kernels: list[StandbyKernel] = []
+
+    def add(self, kernel: StandbyKernel) -> None:
+        """Add a kernel just forked."""
+        self._kernels.append(kernel)
+
+    def take(self, entry: KernelEntry, request: StartKernel) -> StandbyKernel | None:
+        """Return the kernel that was forked first, None when there is none; end those prepared for other requests."""
+        if self._kernels and not entry.fits(self._kernels[0].request, request):
+            self.close()
+        return self._kernels.pop(0) if self._kernels else None
+
+    def forget(self, ended: Collection[int]) -> None:
+        """Forget the kernels whose processes have ended."""
+        for kernel in [kernel for kernel in self._kernels if kernel.pid in ended]:
+            kernel.link.close()
+            self._kernels.remove(kernel)
+
+    def next_request(self) -> StartKernel | None:
+        """Return for which request another one is to be forked; None when there are none, or enough."""
+        return self._kernels[0].request if 0 < len(self._kernels) < MAX_STANDBY else None
+
+    def close(self) -> None:
+        """Close the links of all kernels in this process: they end when the parent has closed them."""
+        for kernel in self._kernels:
+            kernel.link.close()
+        self._kernels.clear()
 
 
 class ForkedChild(BaseException):

@@ -43,7 +43,7 @@ from mlnb.kernels.server.forked_process import KernelEntry, become_kernel
 from mlnb.kernels.server.kernel_processes import KernelProcesses
 from mlnb.kernels.server.preloaded_libraries import PreloadedLibraries
 from mlnb.kernels.server.snapshot_pool import Snapshot, SnapshotPool
-from mlnb.kernels.server.standby_kernel import ForkedChild, QueuedRequest, StandbyKernel
+from mlnb.kernels.server.standby_kernel import ForkedChild, QueuedRequest, StandbyKernel, StandbyKernels
 
 REQUEST_SECONDS = 5.0  # in which a request arrives completely
 TAKEN_OVER = "another parent has taken the socket"
@@ -61,7 +61,7 @@ class WarmParent:
         self.kernels = KernelProcesses()
         self.queue: list[QueuedRequest] = []
         self.served = 0
-        self.standby: StandbyKernel | None = None
+        self.standbys = StandbyKernels()
         self.libraries = PreloadedLibraries(paths, never)
         self.snapshots = SnapshotPool()
         self.entry: KernelEntry | None = None
@@ -77,7 +77,7 @@ class WarmParent:
         """Import libraries ahead; restart without one that has side effects."""
         names = self.libraries.not_preloaded(names)
         if names:
-            self._drop_standby()
+            self.standbys.close()
             if self.libraries.preload(names):
                 self.restart("an import has side effects and cannot be preloaded", self.snapshots.bequeath())
 
@@ -112,13 +112,14 @@ class WarmParent:
             with contextlib.suppress(BlockingIOError):
                 os.read(wakeup, 4096)
             ended = self.kernels.reap()
-            if self.standby is not None and self.standby.pid in ended:
-                self._drop_standby()
+            self.standbys.forget(ended)
             self.snapshots.remove_disconnected(readable)
             self.snapshots.evict(len(self.kernels.running) + 1)
             if self.listener.fileno() in readable and not self._accept():
                 return "stopped"
             self._start_queued()
+            if ended and self.listener.fileno() not in readable and (request := self.standbys.next_request()):
+                self.standbys.add(self._fork(request))  # nobody waits for this process now
             if self.kernels.running or self.queue or self.snapshots.snapshots or readable:
                 last_activity = time.monotonic()
             elif time.monotonic() - last_activity >= self.idle_seconds:
@@ -190,17 +191,14 @@ class WarmParent:
                 continue
             self.preload(request.imports)
             assert self.entry is not None
-            if self.standby is not None and not self.entry.fits(self.standby.request, request):
-                self._drop_standby()
-            kernel = self.standby or self._fork(request)
-            self.standby = None
+            kernel = self.standbys.take(self.entry, request) or self._fork(request)
             del self.queue[0]
             with contextlib.suppress(OSError):  # the driver notices that it is gone
                 send_request(kernel.link, request, [queued.connection.fileno(), *queued.descriptors])
             kernel.link.close()
             self._started(kernel.pid, queued)
             if not self.queue and not request.jupyter_sockets:
-                self.standby = self._fork(request)
+                self.standbys.add(self._fork(request))
 
     def _started(self, pid: int, queued: QueuedRequest) -> None:
         """Note that a kernel has its request; close what it has taken over."""
@@ -228,6 +226,7 @@ class WarmParent:
             return StandbyKernel(pid, ours, request)
         ours.close()
         self.listener.close()
+        self.standbys.close()
         for snapshot in self.snapshots.snapshots:
             snapshot.connection.close()
         for descriptor in self._own_descriptors:
@@ -235,12 +234,6 @@ class WarmParent:
         for queued in self.queue:
             queued.close()
         raise ForkedChild(self.paths, theirs, request)
-
-    def _drop_standby(self) -> None:
-        """End the standby kernel: it was prepared for other requests."""
-        if self.standby is not None:
-            self.standby.link.close()
-            self.standby = None
 
     def _respond(self, connection: socket.socket, response: Response, close: bool = True) -> None:
         with contextlib.suppress(OSError):

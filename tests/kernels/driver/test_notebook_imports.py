@@ -22,6 +22,21 @@ def test_imports_are_read_through_the_project_s_modules(tmp_path: Path, cache: I
     assert notebook_imports.third_party_imports(cells, tmp_path, cache) == ["numpy", "scipy", "scipy.stats"]
 
 
+def test_relative_imports_are_followed(tmp_path: Path, cache: ImportCache) -> None:
+    for file, source in {
+        "package/__init__.py": "from . import first",
+        "package/first.py": "from .inner.deep import f\nfrom ... import too_far",
+        "package/inner/__init__.py": "",
+        "package/inner/deep.py": "from ..last import f",
+        "package/last.py": "from scipy import stats",
+        "alone.py": "from .nothing import f\nimport numpy",
+    }.items():
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text(source)
+    cells = ["import package", "from .package import first", "import alone"]
+    assert notebook_imports.third_party_imports(cells, tmp_path, cache) == ["scipy", "scipy.stats", "numpy"]
+
+
 def test_a_changed_module_is_read_again(tmp_path: Path, cache: ImportCache) -> None:
     (tmp_path / "helper_changing.py").write_text("import numpy\n")
     assert notebook_imports.third_party_imports(["import helper_changing"], tmp_path, cache) == ["numpy"]
@@ -80,7 +95,8 @@ def test_only_imports_outside_of_functions_count() -> None:
         "if x:\n    import a\nelse:\n    from b import c\ndef f():\n    import d\nclass C:\n    import e\nimport g.h"
     )
     assert notebook_imports.imported_names(source) == ("a", "b", "b.c", "g.h")
-    assert notebook_imports.imported_names("from . import x") == () == notebook_imports.imported_names("x =")
+    assert notebook_imports.imported_names("from . import x\nfrom ..y import z") == (".x", "..y", "..y.z")
+    assert notebook_imports.imported_names("x =") == ()
 
 
 def test_lines_for_ipython_are_left_out() -> None:

@@ -1,5 +1,6 @@
 """When the warm engine leaves a notebook to papermill's standard engine, and what it reports."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -45,6 +46,12 @@ def test_a_kernel_spec_with_environment_variables_is_no_ipython_kernel(
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "share" / "jupyter"))
     warm_engine.kernel_command.cache_clear()
     assert "is not IPython's" in reason("colored")
+    file = jupyter_kernel.install(tmp_path, "elsewhere") / "kernel.json"
+    assert reason("Elsewhere") is None  # names have no case
+    provisioner = {"kernel_provisioner": {"provisioner_name": "a-cluster"}}
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"metadata": provisioner}))
+    warm_engine.kernel_command.cache_clear()
+    assert "is not IPython's" in reason("elsewhere")
     warm_engine.kernel_command.cache_clear()
 
 

@@ -102,6 +102,7 @@ def test_a_changed_file_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "lib_stamped.py").write_text("x = 1")
     __import__("lib_stamped")
     stamps = preload.file_stamps()
+    assert preload.file_stamps(stamps).keys() < stamps.keys()
     assert preload.changed_file(stamps) is None
     (tmp_path / "lib_stamped.py").write_text("x = 12")
     assert preload.changed_file(stamps) == str(tmp_path / "lib_stamped.py")

@@ -5,8 +5,10 @@ import pandas as pd
 import pytest
 
 from mlnb.methods.audit.project_schema import SchemaCheck, conforming_rows, infer_schema, parse_schema, schema_text
-from mlnb.methods.contracts.declarations import ColumnDeclaration
+from mlnb.methods.contracts.declarations import ColumnDeclaration, Declarations
+from mlnb.methods.problem.problem_contract import state
 from mlnb.methods.tables.type_inference import clean
+from mlnb.stages.validate import check_project_schema, keep_identifiers, type_table
 
 ROWS = 40
 WORDS = ("no", "null", "~", "=", "0x1F", "1e3", "1.0", "2024-01-01", "12:30:00", "a: b", "- x", "#c", "'q'", '"', "\n",
@@ -84,3 +86,26 @@ def test_a_schema_of_other_data_is_an_error(owned):
     assert len(retained) == ROWS and finding.severity == "error"
     _, (finding,) = conforming_rows(customers().drop(columns="x"), owned)
     assert finding.severity == "error" and finding.message == "found no column 'x', expected the column"
+
+
+def test_a_prediction_log_may_have_customers_again():
+    raw = pd.DataFrame(
+        {
+            "id": [f"C{i}" for i in range(60)],
+            "months": [str(1 + 7 * i % 40) for i in range(60)],
+            "Churn": ["Yes" if i % 3 == 0 else "No" for i in range(60)],
+        }
+    )
+    contract, schema, table, _ = type_table(raw, state("Churn"), {})
+    declared = {"Churn": ColumnDeclaration(role=("target",)), "id": ColumnDeclaration(role=("feature",))}
+    stated = type_table(raw, state(), {}, declarations=Declarations(columns=declared))[1]
+    assert stated.target.name == "Churn" and stated.column("id").role == "feature"
+    twice = pd.concat([raw, raw.head(5)], ignore_index=True)
+    assert len(type_table(twice, state("Churn"), {}, "drop")[2]) == 60
+    again, logged = pd.concat([raw, raw.tail(40)], ignore_index=True), {"logged": 40, "identifiers": ["id"]}
+    assert type_table(again, state("Churn"), {})[1].column("id").role == "feature"
+    contract, schema_again, table_again, _ = type_table(again, state("Churn"), logged)
+    assert schema_again.column("id").role == "identifier" and keep_identifiers(schema_again, logged) == schema_again
+    checked = (table_again, schema_again, contract, infer_schema(table, schema))
+    assert check_project_schema(*checked, {})[2][0].message.endswith("expected no value twice")
+    assert check_project_schema(*checked, logged)[2] == []
