@@ -109,8 +109,14 @@ class ParentPaths(NamedTuple):
     key: str
 
     def prepare(self) -> None:
-        """Make the folder, readable by its owner alone. Raises `OSError` when it belongs to another user."""
-        self.folder.mkdir(0o700, parents=True, exist_ok=True)
+        """Make the folder and its missing parents, readable by their owner alone.
+
+        Raises:
+            OSError: the folder belongs to another user.
+        """
+        missing = [folder for folder in (self.folder, *self.folder.parents) if not folder.exists()]
+        for folder in reversed(missing):
+            folder.mkdir(0o700, exist_ok=True)
         if self.folder.stat().st_uid != os.getuid():
             raise PermissionError(f"{self.folder} belongs to another user")
         if self.folder.stat().st_mode & 0o077:

@@ -54,6 +54,11 @@ def test_the_folder_is_made_for_its_owner_alone(tmp_path: Path) -> None:
         paths.connect()
 
 
+def test_missing_parents_are_made_for_their_owner_alone(tmp_path: Path) -> None:
+    ParentPaths(tmp_path / ".mlnb" / "kernels", "key").prepare()
+    assert [stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*")] == [0o700, 0o700]
+
+
 def test_a_record_that_cannot_be_read_counts_as_empty(tmp_path: Path) -> None:
     paths = ParentPaths(tmp_path, "key")
     assert paths.read_record() == PreloadRecord()
