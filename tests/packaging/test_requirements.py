@@ -112,6 +112,7 @@ def test_every_import_is_declared() -> None:
     through |= {"click", "prometheus-client"}  # BentoML's command line, and what its metrics are made of
     through |= {"pyzmq", "tornado", "traitlets"}  # what ipykernel, whose parts the warm kernels are made of, stands on
     through |= {"dask"}  # whose settings distributed reads
+    through |= {"jupyter-core"}  # the folders of kernels that jupyter-client reads
     through |= {"jupyter-server"}  # the server of JupyterLab, which it requires
     assert needed - declared - through == set(), "declare it in settings.ini, then make constraints"
 
