@@ -13,10 +13,10 @@ from time import monotonic
 
 import uvicorn
 
+from mlnb.serving.runtime.accepted_connections import HANDSHAKES, limit_accepting
 from mlnb.serving.runtime.direct_requests import DirectConnection
 from mlnb.serving.runtime.http_connections import CONNECTIONS, IDLE_SECONDS, REFUSED, LimitedConnection
 from mlnb.serving.runtime.structured_logs import log_event
-from mlnb.serving.runtime.tls_handshakes import HANDSHAKES, limit_handshakes
 
 SHUTDOWN_SECONDS = 25  # until requests must be complete at the end
 OTHER_FILES = 100  # files of a worker that are no connections
@@ -36,8 +36,8 @@ class LimitedServer(uvicorn.Server):
         super().__init__(config)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen; TLS handshakes have limits that uvicorn has no option for."""
-        limit_handshakes(asyncio.get_running_loop())
+        """Listen; uvicorn has no options for how connections are accepted."""
+        limit_accepting(asyncio.get_running_loop())
         await super().startup(sockets)
 
     async def on_tick(self, counter: int) -> bool:

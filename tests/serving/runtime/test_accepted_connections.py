@@ -1,25 +1,30 @@
-"""TLS handshakes of a worker: limits of time and number."""
+"""Connections of a worker: accepted one at a time, and TLS handshakes with limits of time and number."""
 
+import asyncio
 import http.client
 import shutil
+import socket
 import ssl
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import pytest
 from limited_servers import connect, read_all, serving
 from waiting import wait_for
 
-from mlnb.serving.runtime import tls_handshakes as module
+from mlnb.serving.runtime import accepted_connections as module
+from mlnb.serving.runtime.accepted_connections import limit_accepting
 
-pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl")
 HELLO = b"\x16\x03\x01\x02\x00"  # the start of a record with a handshake
 
 
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory):
     """Options of a server with a certificate, and what its clients trust."""
+    if not shutil.which("openssl"):
+        pytest.skip("needs openssl")
     folder = tmp_path_factory.mktemp("tls")
     certificate, key = folder / "service.pem", folder / "service.key"
     names = ("-nodes", "-subj", "/CN=x", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate)
@@ -106,3 +111,24 @@ def test_what_is_no_handshake_ends_and_requests_are_whole(tls, loop):
         assert reply.count(b"HTTP/1.1 200 ") == 2
         assert ask(port, trusted, body=b"x" * 2_000_000) == (200, b"2000000")
         assert ask(port, trusted, "/0?2000000") == (200, b"x" * 2_000_000)
+
+
+def test_a_burst_of_connections_is_accepted_one_at_a_time():
+    async def accept(waiting):
+        accepted = []
+        limit_accepting(asyncio.get_running_loop())
+        with socket.create_server(("127.0.0.1", 0), backlog=waiting) as listening:
+            clients = [socket.create_connection(listening.getsockname()) for _ in range(waiting)]
+            factory = type("Accepted", (asyncio.Protocol,), {"connection_made": lambda _, made: accepted.append(made)})
+            server = await asyncio.get_running_loop().create_server(factory, sock=listening, backlog=waiting)
+            counts = [0]
+            while counts[-1] < waiting:
+                await asyncio.sleep(0)
+                counts.append(len(accepted))
+            for each in (*clients, *accepted, server):
+                each.close()
+            await server.wait_closed()
+        return counts
+
+    counts = asyncio.run(asyncio.wait_for(accept(20), 20))
+    assert max(after - before for before, after in pairwise(counts)) <= 2

@@ -1,7 +1,9 @@
-"""TLS handshakes of a worker: limits of time and number, before there is a connection that could send a request.
+"""How a worker accepts connections: one at a time, and with limits of time and number of TLS handshakes.
 
-An event loop that gets a TLS context accepts any number of connections, and each takes a file and memory until the time
-limit of its handshake. `HandshakeServer` accepts only as many as it has space for.
+An event loop accepts all connections that wait before it handles one: of several workers on a socket, one would get
+those of a burst, and retain them. An event loop that gets a TLS context accepts any number of connections, and each
+takes a file and memory until the time limit of its handshake. `HandshakeServer` accepts only as many as it has space
+for.
 """
 
 import asyncio
@@ -92,14 +94,20 @@ class HandshakeServer:
         del self.pending[task]
 
 
-def limit_handshakes(loop: asyncio.AbstractEventLoop) -> None:
-    """Make servers on a socket that have a TLS context limit their handshakes."""
+def limit_accepting(loop: asyncio.AbstractEventLoop) -> None:
+    """Make servers on a socket accept one connection at a time, and limit handshakes where they have a TLS context."""
     create_server: Any = loop.create_server
 
-    async def create(factory: Any, *args: Any, sock: Any = None, ssl: Any = None, **options: Any) -> Any:
+    async def create(
+        factory: Any, *args: Any, sock: Any = None, ssl: Any = None, backlog: int = 100, **options: Any
+    ) -> Any:
         """Create a server."""
-        if sock is not None and ssl is not None:
-            return HandshakeServer(sock, ssl, factory, options["backlog"])
-        return await create_server(factory, *args, sock=sock, ssl=ssl, **options)
+        if sock is None:
+            return await create_server(factory, *args, ssl=ssl, backlog=backlog, **options)
+        if ssl is not None:
+            return HandshakeServer(sock, ssl, factory, backlog)
+        server = await create_server(factory, sock=sock, backlog=1, **options)  # accepts as many without a pause
+        sock.listen(backlog)
+        return server
 
     loop.create_server = create  # type: ignore[method-assign, assignment]
