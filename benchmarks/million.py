@@ -12,9 +12,9 @@ version and to the table in memory, and seconds and peak memory of each stage. W
 version, which needs more memory than most machines have for ten million rows; those stay within 6 GB in both formats:
 `--rows 10000000 --format csv --alone`.
 
-The target of 1.5 is missed, and out of reach: 2.2 to 2.5 on an idle machine. Processor seconds of a million rows on a busy
-one, without `tune`: 34 by hand, 72 of mlnb, which is 2.1 times as many. They are, stage by stage, rounded, and where
-a stage has several lines divided by a profiler:
+The target of 1.5 is missed, and out of reach: 2.2 to 2.5 on an idle machine. Processor seconds of a million rows
+on a busy one, without `tune`: 34 by hand, 72 of mlnb, which is 2.1 times as many. They are, stage by stage, rounded,
+and where a stage has several lines divided by a profiler:
 
     part                                         seconds   why
     LightGBM's data set and rounds                    32   82 encoded columns, not 30: AUC 0.850, not 0.844

@@ -119,7 +119,9 @@ def test_a_burst_of_connections_is_accepted_one_at_a_time():
         limit_accepting(asyncio.get_running_loop())
         with socket.create_server(("127.0.0.1", 0), backlog=waiting) as listening:
             clients = [socket.create_connection(listening.getsockname()) for _ in range(waiting)]
-            factory = type("Accepted", (asyncio.Protocol,), {"connection_made": lambda _, made: accepted.append(made)})
+            factory = type(
+                "Accepted", (asyncio.Protocol,), {"connection_made": lambda _, transport: accepted.append(transport)}
+            )
             server = await asyncio.get_running_loop().create_server(factory, sock=listening, backlog=waiting)
             counts = [0]
             while counts[-1] < waiting:
