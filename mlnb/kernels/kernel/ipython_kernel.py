@@ -230,7 +230,7 @@ def run_notebook_kernel(
     driver = DriverConnection(app, parent)
     app.initialize(arguments)  # type: ignore[no-untyped-call]
     assert app.shell is not None
-    app.shell.display_formatter.format(None)  # creates the formatters, while nobody waits
+    app.shell.display_formatter.format(None)  # creates the formatters before a request arrives
     app.kernel.start()
     request, descriptors = wait_for_request()
     app.session.key = request.session_key.encode()

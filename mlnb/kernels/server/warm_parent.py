@@ -119,7 +119,7 @@ class WarmParent:
                 return "stopped"
             self._start_queued()
             if ended and self.listener.fileno() not in readable and (request := self.standbys.next_request()):
-                self.standbys.add(self._fork(request))  # nobody waits for this process now
+                self.standbys.add(self._fork(request))  # no request waits for this process now
             if self.kernels.running or self.queue or self.snapshots.snapshots or readable:
                 last_activity = time.monotonic()
             elif time.monotonic() - last_activity >= self.idle_seconds:

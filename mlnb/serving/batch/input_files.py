@@ -58,7 +58,7 @@ class InputFile:
     @property
     def shown(self) -> str:
         """Return the path or URL for messages: without a password."""
-        return hide_secrets(self.url) if "://" in self.url else self.url
+        return _show(self.url)
 
     @property
     def source(self) -> str:
@@ -166,10 +166,14 @@ def _open_packed(opened: AbstractContextManager[IO[bytes]], url: str) -> Iterato
         with opened as file:
             yield file
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
-        shown = hide_secrets(url) if "://" in url else url
         raise UsageError(
-            f"{shown}: found damaged compressed data ({error}); expected a complete file: copy it again."
+            f"{_show(url)}: found damaged compressed data ({error}); expected a complete file: copy it again."
         ) from None
+
+
+def _show(url: str) -> str:
+    """Return a path or URL for messages: without a password."""
+    return hide_secrets(url) if "://" in url else url
 
 
 @contextmanager
