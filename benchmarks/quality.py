@@ -111,7 +111,6 @@ def run_side(side: str, python: str, folder: Path, task: str, seconds: float, se
     paths = [str(folder / "train.csv"), str(folder / "test.csv")]
     command = [python, __file__, "--one", side, *paths, task, str(seconds), str(seed), str(folder / side)]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    environment["OMP_NUM_THREADS"] = str(CORES)
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode:
         return {"error": (done.stderr.strip().splitlines() or ["no message"])[-1]}
@@ -204,7 +203,7 @@ def main() -> int:
     )
     parser.add_argument("--cores", type=int, default=CORES, help=f"of each side (default: {CORES})")
     args = parser.parse_args()
-    os.environ["MLNB_BENCHMARK_CORES"] = str(args.cores)
+    os.environ |= dict.fromkeys(("MLNB_BENCHMARK_CORES", "OMP_NUM_THREADS"), str(args.cores))
     sides = dict.fromkeys(args.sides.split(","), sys.executable)
     if "flaml" in sides:
         sides["flaml"] = args.flaml

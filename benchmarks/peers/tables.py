@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+Reader = Callable[[Path | None], pd.DataFrame]
 KINDS = ("prices", "counts", "durations", "claims", "incomes")  # of generated skewed targets
 MOST_CLASSES = 10  # different whole numbers up to which they are classes
 
 
-def bundled(name: str) -> Callable[[Path | None], pd.DataFrame]:
+def bundled(name: str) -> Reader:
     """Return what reads a set of scikit-learn's; the target is its last column."""
 
     def read(_: Path | None) -> pd.DataFrame:
@@ -22,9 +23,7 @@ def bundled(name: str) -> Callable[[Path | None], pd.DataFrame]:
     return read
 
 
-def statistical(
-    name: str, target: str, drop: tuple[str, ...] = (), label: bool = False
-) -> Callable[[Path | None], pd.DataFrame]:
+def statistical(name: str, target: str, drop: tuple[str, ...] = (), label: bool = False) -> Reader:
     """Return what reads a set of statsmodels'; `label` makes the target a class, above 0 or not."""
 
     def read(_: Path | None) -> pd.DataFrame:
@@ -37,24 +36,37 @@ def statistical(
     return read
 
 
-def filed(
-    name: str, target: str | int, header: bool = True, drop: tuple[str, ...] = ()
-) -> Callable[[Path | None], pd.DataFrame]:
-    """Return what reads a CSV file of the folder."""
+def filed(name: str, target: str | int = -1, drop: tuple[str, ...] = ()) -> Reader:
+    """Return what reads a file in the folder or below it.
+
+    Args:
+        name: file; one that ends in .dat is KEEL's.
+        target: name of the target's column, or its index in a file without names.
+        drop: columns to leave out.
+    """
 
     def read(folder: Path | None) -> pd.DataFrame:
-        if folder is None:
-            raise FileNotFoundError("state --data")
-        table = pd.read_csv(folder / f"{name}.csv", header=0 if header else None, na_values=["?"])
-        table.columns = [str(column) if header else f"c{column}" for column in table.columns]
+        path = next(iter(sorted(folder.rglob(name))), None) if folder else None
+        if path is None:
+            raise FileNotFoundError(f"{name} is not in --data; see benchmarks/peers")
+        keel = path.suffix == ".dat"
+        table = pd.read_csv(
+            path,
+            header=0 if isinstance(target, str) else None,
+            comment="@" if keel else None,
+            skipinitialspace=True,
+            na_values=["?", "<null>"],
+        )
+        words = [name for name in table.columns if pd.api.types.is_string_dtype(table[name])]
+        table[words] = table[words].apply(lambda column: column.str.strip())
         values = table.pop(target if isinstance(target, str) else table.columns[target])
-        retained = values.notna()
-        return table.drop(columns=list(drop)).assign(target=values)[retained]
+        table.columns = [str(column) if isinstance(target, str) else f"x{column}" for column in table.columns]
+        return table.drop(columns=list(drop)).assign(target=values)[values.notna()]
 
     return read
 
 
-def skewed(kind: str, rows: int) -> Callable[[Path | None], pd.DataFrame]:
+def skewed(kind: str, rows: int) -> Reader:
     """Return what generates a table with a skewed positive target of a known structure, the same at every call.
 
     Args:
@@ -88,7 +100,7 @@ def skewed(kind: str, rows: int) -> Callable[[Path | None], pd.DataFrame]:
     return read
 
 
-def read_found(folder: Path | None) -> dict[str, tuple[str, Callable[[Path | None], pd.DataFrame]]]:
+def read_found(folder: Path | None) -> dict[str, tuple[str, Reader]]:
     """Return the other CSV files of the folder that have a column `target`: name -> task, and what reads it."""
     sets = {}
     for path in sorted(folder.glob("*.csv")) if folder else ():
@@ -98,11 +110,11 @@ def read_found(folder: Path | None) -> dict[str, tuple[str, Callable[[Path | Non
         different = values.nunique()
         named = different <= MOST_CLASSES if pd.api.types.is_integer_dtype(values) else values.dtype.kind not in "fc"
         task = "binary" if different == 2 else "multiclass" if named else "regression"
-        sets[path.stem] = (task, filed(path.stem, "target"))
+        sets[path.stem] = (task, filed(path.name, "target"))
     return sets
 
 
-SETS: dict[str, tuple[str, Callable[[Path | None], pd.DataFrame]]] = {
+SETS: dict[str, tuple[str, Reader]] = {
     "breast_cancer": ("binary", bundled("breast_cancer")),
     "wine": ("multiclass", bundled("wine")),
     "digits": ("multiclass", bundled("digits")),
@@ -122,9 +134,9 @@ SETS: dict[str, tuple[str, Callable[[Path | None], pd.DataFrame]]] = {
     "durations": ("regression", skewed("durations", 800)),
     "claims": ("regression", skewed("claims", 3000)),
     "incomes": ("regression", skewed("incomes", 200)),
-    "titanic": ("binary", filed("titanic", "survived", drop=("alive",))),
-    "horse-colic": ("multiclass", filed("horse-colic", 22, header=False, drop=("c2",))),
-    "mpg": ("regression", filed("mpg", "mpg")),
-    "housing": ("regression", filed("housing", -1, header=False)),
-    "banknote": ("binary", filed("banknote_authentication", -1, header=False)),
+    "titanic": ("binary", filed("titanic.csv", "survived", ("alive",))),
+    "horse-colic": ("multiclass", filed("horse-colic.csv", 22, ("x2",))),
+    "mpg": ("regression", filed("mpg.csv", "mpg")),
+    "housing": ("regression", filed("housing.csv", -1)),
+    "banknote": ("binary", filed("banknote_authentication.csv", -1)),
 }
