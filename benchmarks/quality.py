@@ -1,6 +1,6 @@
 """Predictive quality with default settings: mlnb, FLAML and LightGBM on real data sets that need no download.
 
-    python benchmarks/quality.py [--seconds 60] [--sets diabetes,fair] [--data DIR] [--published] [--autogluon PYTHON]
+    python benchmarks/quality.py [--seconds 60] [--sets diabetes,fair] [--data DIR] [--held-out] [--autogluon PYTHON]
 
 Each set is cut once into a training and a test file (30 %, the seed of the split fixed), which all sides read. A side
 runs in a separate process on the same cores with the same budget, from reading the file to a fitted model: mlnb by
@@ -37,7 +37,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from peers.automl import CORES, METRIC, by_autogluon, by_flaml, by_lightgbm, latency
-from peers.published_tables import PUBLISHED
+from peers.published_tables import HELD_OUT, PUBLISHED
 from peers.scoring import FAILED, Comparison, scored, worse_beyond_noise
 from peers.tables import SETS, read_found
 
@@ -192,9 +192,11 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0, help="budget of a side on a set (default: 60)")
     parser.add_argument("--seed", type=int, default=0, help="of the split into training and test rows (default: 0)")
     parser.add_argument(
-        "--sets", default="", help=f"of {','.join([*SETS, *PUBLISHED])} (default: all that are readable)"
+        "--sets", default="", help=f"of {','.join([*SETS, *PUBLISHED, *HELD_OUT])} (default: all that are readable)"
     )
-    parser.add_argument("--published", action="store_true", help="the published tables alone")
+    groups = parser.add_mutually_exclusive_group()
+    groups.add_argument("--held-out", action="store_true", help="the held-out tables alone")
+    groups.add_argument("--published", action="store_true", help="the published tables for development alone")
     parser.add_argument("--sides", default="mlnb,flaml,lightgbm", help="what is compared (default: these three)")
     parser.add_argument("--data", default=os.environ.get("MLNB_DATA", ""), help="folder with more sets (MLNB_DATA)")
     parser.add_argument("--autogluon", default="", help="Python of an environment with AutoGluon")
@@ -210,7 +212,9 @@ def main() -> int:
     if args.autogluon:
         sides["autogluon"] = args.autogluon
     folder = Path(args.data) if args.data else None
-    sets = PUBLISHED if args.published else SETS | read_found(folder) | (PUBLISHED if args.sets else {})
+    sets = SETS | read_found(folder) | (PUBLISHED | HELD_OUT if args.sets else {})
+    if args.held_out or args.published:
+        sets = HELD_OUT if args.held_out else PUBLISHED
     print(f"{'set':15} {'rows':>6} {'metric':8} " + " ".join(f"{side:>32}" for side in sides))
     compared = []
     for name in args.sets.split(",") if args.sets else sets:
