@@ -4,6 +4,7 @@ import subprocess
 import sys
 import timeit
 from datetime import UTC, date, datetime
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ VALUES = {
     "boolean": st.none() | st.booleans(),
     "category": st.none() | st.text(max_size=2) | st.integers(0, 3) | st.booleans(),
     "text": st.none() | st.text(max_size=30) | st.sampled_from(["ford LTD", "Ford  Pinto", "größe ¼", " "]),
-    "date": st.none() | moments.map(datetime.isoformat),
+    "date": st.none() | moments.map(datetime.isoformat) | st.dates().map(date.isoformat),
 }
 odd = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4)
@@ -54,11 +55,11 @@ def test_a_row_has_the_bits_of_the_batch_or_is_none(table):
     encoder = Encoder.fit(to_arrays(learned, schema), schema, np.arange(len(learned)) % 3, **options)
     encode = compile_row(schema, Encoder.from_json(encoder.to_json()))
     for row in rows:
-        encoded = encode(row)
+        encoded, again = encode(row), encode(MappingProxyType(row))  # a day may be known by then
         assert (encoded is None) == bool(check_rows([row], schema))
         if encoded is not None:
             batch = encoder.transform(to_arrays([row, *learned], schema))
-            assert encoded.dtype == np.float64 and encoded.tobytes() == batch[0].tobytes()
+            assert encoded.dtype == np.float64 and encoded.tobytes() == again.tobytes() == batch[0].tobytes()
 
 
 @pytest.mark.parametrize("row", [3, None, [], "x", {1: 2, "a": 1.0}, {"a": 1.0, "b": 2}, {}])

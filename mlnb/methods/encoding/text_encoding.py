@@ -43,6 +43,17 @@ def bucket_of(word: str, buckets: int) -> int:
     return zlib.crc32(word.encode("utf-8", "surrogatepass")) % buckets
 
 # %% ../../../nbs/methods/encoding/text_encoding.ipynb #c06
+class _Indices(dict[str, int]):
+    """Word -> index of its bucket among the selected ones, -1 for other words; the usual words are not hashed."""
+
+    def __init__(self, words: tuple[str, ...], selected: tuple[int, ...], buckets: int) -> None:
+        self.of_bucket, self.buckets = {bucket: j for j, bucket in enumerate(selected)}, buckets
+        super().__init__({word: self[word] for word in words})
+
+    def __missing__(self, word: str) -> int:
+        return self.of_bucket.get(bucket_of(word, self.buckets), -1)
+
+
 @dataclass(frozen=True)
 class TextCodec:
     """The codec of texts: numbers of characters and words, and TF-IDF of hashed words or its SVD components.
@@ -67,8 +78,8 @@ class TextCodec:
     code: str = "text"
 
     def __post_init__(self) -> None:
-        """Precompute bucket -> index, and the components as a matrix."""
-        object.__setattr__(self, "_index", {bucket: j for j, bucket in enumerate(self.selected)})
+        """Precompute word -> index, and the components as a matrix."""
+        object.__setattr__(self, "_indices", _Indices(self.words, self.selected, self.buckets))
         width = len(self.components) // max(len(self.selected), 1)
         object.__setattr__(self, "_components", np.array(self.components).reshape(len(self.selected), width))
 
@@ -112,25 +123,48 @@ class TextCodec:
 
     def weigh(self, words: Iterable[str]) -> list[tuple[int, float]]:
         """Return index and normalized TF-IDF weight of each selected bucket in `words`, by ascending index."""
-        index: dict[int, int] = self._index  # type: ignore[attr-defined]
-        counts: dict[int, int] = {}
-        for word in words:
-            if (j := index.get(bucket_of(word, self.buckets))) is not None:
-                counts[j] = counts.get(j, 0) + 1
-        weights = [(j, counts[j] * self.idf[j]) for j in sorted(counts)]
-        length = math.sqrt(sum(weight * weight for _, weight in weights))
-        return [(j, weight / length) for j, weight in weights]
+        return self._weigh(self._find(words))
 
     def write(self, text: str, out: np.ndarray) -> None:
         """Write the numbers of one text into `out` (2 + columns,), which holds zeros."""
         words = words_of(text)
         out[0], out[1] = len(text), len(words)
+        indices, idf = self._find(words), self.idf
         if self.components:
-            for j, weight in self.weigh(words):
+            for j, weight in self._weigh(indices):
                 out[2:] += weight * self._components[j]  # type: ignore[attr-defined]
-        else:
-            for j, weight in self.weigh(words):
+        elif (length := self._norm(indices)) is None:
+            for j, weight in self._weigh(indices):
                 out[2 + j] = weight
+        else:
+            for j in indices:
+                if j >= 0:
+                    out[2 + j] = idf[j] / length
+
+    def _find(self, words: Iterable[str]) -> list[int]:
+        """Return the index of each word's bucket, ascending; -1 for one that is not selected."""
+        return sorted(map(self._indices.__getitem__, words))  # type: ignore[attr-defined]
+
+    def _weigh(self, indices: list[int]) -> list[tuple[int, float]]:
+        counts: dict[int, int] = {}
+        for j in indices:
+            if j >= 0:
+                counts[j] = counts.get(j, 0) + 1
+        weights = [(j, count * self.idf[j]) for j, count in counts.items()]
+        length = math.sqrt(sum(weight * weight for _, weight in weights))
+        return [(j, weight / length) for j, weight in weights]
+
+    def _norm(self, indices: list[int]) -> float | None:
+        """Return the length of the vector of weights where each bucket has one word; None for others."""
+        squares: list[float] = []
+        last, idf = -1, self.idf
+        for j in indices:
+            if j > last:
+                squares.append(idf[j] * idf[j])
+                last = j
+            elif j >= 0:
+                return None
+        return math.sqrt(sum(squares))
 
     def fill(self, values: np.ndarray, out: np.ndarray) -> None:
         """Write the numbers of all texts into `out` (n, 2 + columns); equal texts are encoded once."""

@@ -294,10 +294,17 @@ def _compile_class(classes: tuple[str, ...], threshold: float | None, isotonic: 
     """Return the responder of a classifier: by threshold, else the most probable class."""
     calibrate = None if isotonic is None else _compile_line(isotonic.x, isotonic.y)
 
+    def respond_binary(p: list[float]) -> Response:
+        positive = p[1] if calibrate is None else calibrate(p[1])
+        negative = p[0] if calibrate is None else 1.0 - positive
+        second = positive >= threshold if threshold is not None else positive > negative
+        return ClassResponse(prediction=yes if second else no, probabilities={no: negative, yes: positive})
+
+    if len(classes) == 2:
+        no, yes = classes
+        return respond_binary
+
     def respond_one(p: list[float]) -> Response:
-        if calibrate is not None:
-            positive = calibrate(p[1])
-            p = [1.0 - positive, positive]
         label = p.index(max(p)) if threshold is None else int(p[1] >= threshold)
         return ClassResponse(prediction=classes[label], probabilities=dict(zip(classes, p, strict=True)))
 

@@ -113,17 +113,20 @@ class _BoosterScorer:
     def score(self, row: np.ndarray) -> list[float]:
         """Return the prediction for one row."""
         try:
-            call, buffer, outputs = self.threads.prepared
+            function, arguments, buffer, outputs = self.threads.prepared
         except AttributeError:
-            call, buffer, outputs = self.threads.prepared = self._prepare()
+            function, arguments, buffer, outputs = self.threads.prepared = self._prepare()
         buffer[:] = row
-        if call():
+        if function(*arguments):
             raise RuntimeError(_library().LGBM_GetLastError().decode())
+        if self.binary:
+            value: float = outputs[0]
+            return [1.0 - value, value]
         values: list[float] = outputs[:]
-        return [1.0 - values[0], values[0]] if self.binary else values
+        return values
 
-    def _prepare(self) -> tuple[Callable[[], int], np.ndarray, Any]:
-        """Return the call, the row that it reads and the numbers that it writes."""
+    def _prepare(self) -> tuple[Callable[..., int], tuple[Any, ...], memoryview, Any]:
+        """Return the function, its arguments, the row that it reads and the numbers that it writes."""
         library, count = _library(), self.model.native.num_model_per_iteration()
         buffer, outputs = np.zeros(self.model.features), (ctypes.c_double * count)()
         configuration, length = ctypes.c_void_p(), ctypes.c_int64()
@@ -141,12 +144,7 @@ class _BoosterScorer:
         weakref.finalize(outputs, library.LGBM_FastConfigFree, configuration)
         function = library.LGBM_BoosterPredictForMatSingleRowFast
         address, written = buffer.ctypes.data_as(ctypes.c_void_p), ctypes.byref(length)
-
-        def call() -> int:
-            status: int = function(configuration, address, written, outputs)
-            return status
-
-        return call, buffer, outputs
+        return function, (configuration, address, written, outputs), buffer.data, outputs
 
 
 @cache

@@ -56,12 +56,17 @@ class TabularHandler(RequestHandler):
 
     def respond(self, rows: list[Row]) -> Sequence[Response]:
         """Return one response a row. Raises `BadRows` when one does not fit the schema."""
-        encoded = [row for row in map(self._encode, rows) if row is not None]
-        if len(encoded) < len(rows):  # a row that does not fit, or whose values only the table encoder reads
-            return self._respond_to_matrix(self.encoder.transform(self.read(rows)), self._thresholds(rows))
-        if len(rows) <= FEW and self.groups is None:
-            return [self._respond_one(self._score(row)) for row in encoded]
-        return self._respond_to_matrix(np.array(encoded), self._thresholds(rows)) if rows else []
+        one_by_one = len(rows) <= FEW and self.groups is None
+        encoded: list[np.ndarray] = []
+        responses: list[Response] = []
+        for row in rows:
+            if (numbers := self._encode(row)) is None:  # it does not fit, or only the table encoder reads its values
+                return self._respond_to_matrix(self.encoder.transform(self.read(rows)), self._thresholds(rows))
+            if one_by_one:
+                responses.append(self._respond_one(self._score(numbers)))
+            else:
+                encoded.append(numbers)
+        return self._respond_to_matrix(np.array(encoded), self._thresholds(rows)) if encoded else responses
 
     def respond_to_table(self, table: TableSlice) -> Sequence[Response]:
         """Return one response a row of a table. Raises `BadRows` when one does not fit the schema."""
