@@ -74,6 +74,63 @@ def test_slices_hold_what_the_whole_text_holds(rows):
         assert read_rows(b"\xef\xbb\xbf" + body) == expected
 
 
+PIECES = [
+    b'"',
+    b"\\",
+    b"\\ud83d",
+    b"\\u0000",
+    b"1",
+    b"0",
+    b"-",
+    b".",
+    b"e",
+    b"E+",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b",",
+    b":",
+    b" ",
+    b"\t",
+]
+PIECES += [
+    b"null",
+    b"NaN",
+    b"1e400",
+    b"-0",
+    b"9" * 30,
+    b"7" * 400,
+    b"1" * 5000,
+    b"\xef\xbb\xbf",
+    b"\xed\xa0\x80",
+    b"\xff",
+    b"\xc3\xa4",
+]
+PIECES += [b'"a":1,', b'{"a":2}', b"\x00", b"\x0b", b"\n"]
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    rows=st.lists(st.dictionaries(st.text(), SCALARS | st.lists(SCALARS, max_size=2), max_size=3), max_size=3),
+    changes=st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 2), st.sampled_from(PIECES)), max_size=2),
+)
+def test_the_fast_decoder_reads_and_refuses_as_that_of_python(rows, changes):
+    body = bytearray(json.dumps(rows, ensure_ascii=len(changes) == 1).encode("utf-8", "surrogatepass"))
+    for at, removed, piece in changes:
+        at %= len(body) + 1
+        body[at : at + removed] = piece
+    assert outcome(json_rows._read_whole, body) == outcome(json_rows._read_unusual, body)
+
+
+def outcome(read, body):
+    """Return the text of the rows, which tells 1 from 1.0 and True, or the error."""
+    try:
+        return repr(read(bytes(body), 2))
+    except (ValueError, RecursionError) as error:
+        return f"{type(error)}: {error}"
+
+
 @pytest.mark.parametrize("window", [16, 61, 2**17])
 def test_characters_and_rows_may_be_cut_by_a_window(window, monkeypatch):
     monkeypatch.setattr(json_rows, "WINDOW", window)
