@@ -191,12 +191,13 @@ def _write_text(
 # %% ../../../nbs/methods/encoding/row_encoder.ipynb #c07
 def _write_custom(codec: CustomCodec, at: int, flag: int, column: Column) -> Write:
     """Return the closure of a column that an encoder of the project encodes."""
-    stop, kind, scratch = at + len(codec.names), column.kind, np.zeros(1)
+    stop, kind = at + len(codec.names), column.kind
     number = _write_number(0, 0, column.sentinels) if kind == "number" else _write_boolean(0, 0)
 
     def read(value: Any) -> Any:
         """Return the value as the table encoder gives it to the codec, None for a missing one. Raises `ValueError`."""
         if kind in ("number", "boolean"):
+            scratch = np.zeros(1)  # of this call: rows are encoded in several threads
             if number(value, scratch):
                 raise ValueError
             return None if math.isnan(scratch[0]) else float(scratch[0])

@@ -1,6 +1,8 @@
 """Encoders of a project: the same bits for one row, a batch and when loaded; cross-fitted; faults name the file."""
 
 import json
+import math
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlnb.errors import ColumnEncoderError, ParameterError
+from mlnb.methods.encoding import row_encoder
 from mlnb.methods.encoding.custom_encoders import CustomCodec, EncoderCode, declare_encoder, load_column_encoder
 from mlnb.methods.encoding.encoder_interface import UnusableValue
 from mlnb.methods.encoding.row_encoder import compile_row
@@ -90,6 +93,21 @@ def test_declared_missing_values_and_sentinels_are_missing_in_both_paths() -> No
     assert encoder.names == ("a: above", "a: measure", "a is missing")
     alone, whole = compile_row(schema, encoder)({"a": -1}), encoder.transform(to_arrays([{"a": -1}], schema))[0]
     assert alone is not None and alone.tobytes() == whole.tobytes() and whole[2] == 1.0
+
+
+def test_rows_that_are_encoded_at_the_same_time_do_not_share_a_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    schema = Schema((Column("a", "number"),))
+    encode = compile_row(schema, Encoder.fit({"a": np.array([1.0, 3.0])}, schema, encoders={"a": moments()}))
+    expected, others = str(encode({"a": 0.0})), [2.0]
+
+    def interrupted(value: float) -> bool:
+        """Encode another row, as another thread may at any time."""
+        if others:
+            encode({"a": others.pop()})
+        return math.isnan(value)
+
+    monkeypatch.setattr(row_encoder, "math", SimpleNamespace(nan=math.nan, isnan=interrupted))
+    assert str(encode({"a": 0.0})) == expected and not others
 
 
 def test_one_that_learns_from_the_target_is_cross_fitted_in_every_fold() -> None:
