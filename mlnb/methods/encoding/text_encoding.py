@@ -27,7 +27,8 @@ def words_of(text: str) -> list[str]:
     Args:
         text: any Unicode text.
     """
-    return WORD.findall((text if text.isascii() else unicodedata.normalize("NFKC", text)).lower())
+    text = (text if text.isascii() else unicodedata.normalize("NFKC", text)).lower()
+    return text.split() if text.replace(" ", "").isalnum() else WORD.findall(text)
 
 
 def bucket_of(word: str, buckets: int) -> int:
@@ -79,7 +80,7 @@ class TextCodec:
 
     def __post_init__(self) -> None:
         """Precompute word -> index, and the components as a matrix."""
-        object.__setattr__(self, "_indices", _Indices(self.words, self.selected, self.buckets))
+        object.__setattr__(self, "_find", _Indices(self.words, self.selected, self.buckets).__getitem__)
         width = len(self.components) // max(len(self.selected), 1)
         object.__setattr__(self, "_components", np.array(self.components).reshape(len(self.selected), width))
 
@@ -123,48 +124,41 @@ class TextCodec:
 
     def weigh(self, words: Iterable[str]) -> list[tuple[int, float]]:
         """Return index and normalized TF-IDF weight of each selected bucket in `words`, by ascending index."""
-        return self._weigh(self._find(words))
-
-    def write(self, text: str, out: np.ndarray) -> None:
-        """Write the numbers of one text into `out` (2 + columns,), which holds zeros."""
-        words = words_of(text)
-        out[0], out[1] = len(text), len(words)
-        indices, idf = self._find(words), self.idf
-        if self.components:
-            for j, weight in self._weigh(indices):
-                out[2:] += weight * self._components[j]  # type: ignore[attr-defined]
-        elif (length := self._norm(indices)) is None:
-            for j, weight in self._weigh(indices):
-                out[2 + j] = weight
-        else:
-            for j in indices:
-                if j >= 0:
-                    out[2 + j] = idf[j] / length
-
-    def _find(self, words: Iterable[str]) -> list[int]:
-        """Return the index of each word's bucket, ascending; -1 for one that is not selected."""
-        return sorted(map(self._indices.__getitem__, words))  # type: ignore[attr-defined]
-
-    def _weigh(self, indices: list[int]) -> list[tuple[int, float]]:
         counts: dict[int, int] = {}
-        for j in indices:
+        for j in sorted(map(self._find, words)):  # type: ignore[attr-defined]
             if j >= 0:
                 counts[j] = counts.get(j, 0) + 1
         weights = [(j, count * self.idf[j]) for j, count in counts.items()]
         length = math.sqrt(sum(weight * weight for _, weight in weights))
         return [(j, weight / length) for j, weight in weights]
 
-    def _norm(self, indices: list[int]) -> float | None:
-        """Return the length of the vector of weights where each bucket has one word; None for others."""
+    def write(self, text: str, out: np.ndarray) -> None:
+        """Write the numbers of one text into `out` (2 + columns,), which holds zeros."""
+        words = words_of(text)
+        out[0], out[1] = len(text), len(words)
+        if self.components:
+            for j, weight in self.weigh(words):
+                out[2:] += weight * self._components[j]  # type: ignore[attr-defined]
+        elif not self._write_once(words, out):
+            for j, weight in self.weigh(words):
+                out[2 + j] = weight
+
+    def _write_once(self, words: Iterable[str], out: np.ndarray) -> bool:
+        """Write the weights of words in different buckets, those of `weigh`; return False where two share a bucket."""
+        indices, idf = sorted(map(self._find, words)), self.idf  # type: ignore[attr-defined]
         squares: list[float] = []
-        last, idf = -1, self.idf
+        last = -1
         for j in indices:
             if j > last:
                 squares.append(idf[j] * idf[j])
                 last = j
             elif j >= 0:
-                return None
-        return math.sqrt(sum(squares))
+                return False
+        length = math.sqrt(sum(squares))
+        for j in indices:
+            if j >= 0:
+                out[2 + j] = idf[j] / length
+        return True
 
     def fill(self, values: np.ndarray, out: np.ndarray) -> None:
         """Write the numbers of all texts into `out` (n, 2 + columns); equal texts are encoded once."""

@@ -1,6 +1,8 @@
 """The weights of words are those of their definition, however often a bucket occurs."""
 
 import math
+import re
+import unicodedata
 
 import numpy as np
 from hypothesis import given, settings
@@ -31,3 +33,8 @@ def test_weights_are_those_of_their_definition(learned, text, buckets):
     assert out.tolist() == [len(text), len(words_of(text)), *define(codec, text)]
     weighed = dict(codec.weigh(words_of(text)))
     assert [weighed.get(j, 0.0) for j in range(len(codec.selected))] == out.tolist()[2:]
+
+
+@given(texts | st.text(st.sampled_from("aZ9 _-.\t\u2028é¼ß\u0301²")))
+def test_words_are_the_runs_of_letters_digits_and_underscores(text):
+    assert words_of(text) == re.findall(r"\w+", unicodedata.normalize("NFKC", text).lower())

@@ -124,7 +124,7 @@ def test_the_fast_decoder_reads_and_refuses_as_that_of_python(rows, changes):
 
 
 def outcome(read, body):
-    """Return the text of the rows, which tells 1 from 1.0 and True, or the error."""
+    """Return the text of the rows, where 1, 1.0 and True differ, or the error."""
     try:
         return repr(read(bytes(body), 2))
     except (ValueError, RecursionError) as error:
