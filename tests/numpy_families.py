@@ -17,6 +17,7 @@ def fit_family(family: str, task: str, classes: int, quantiles: int) -> tuple[Mo
     X[random.random(X.shape) < 0.1], far[:4, 0], far[:, 3] = np.nan, np.nan, [4, 5, 6] * 10
     value = np.nan_to_num(X[:, 2])
     y = {"binary": value > 0, "multiclass": random.choice([0, 1, 3], 60), "regression": 3 * value + 1}[task]
-    more = {"quantile_transform": quantiles, **({"bags": 2, "width": 16} if family == "mlp" else {})}
+    networks = {"bags": 2, "width": 16, "bins": 8 * quantiles} if family == "mlp" else {}
+    more = {"quantile_transform": quantiles, **networks}
     params = default_params(family) | more
     return fit_model(family, params, X, y.astype(int if classes else float), task, classes), far

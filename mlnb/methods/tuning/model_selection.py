@@ -22,6 +22,7 @@ from .ensembles import OutOfFold, blend, candidates, choose_ensemble
 from ..metrics.weighted_metrics import METRICS
 from ..models.embedding_choice import EMBEDDINGS, WITH
 from ..models.skewed_targets import DISTRIBUTION, NORMAL
+from ..models.numpy_models import MOST_BINS
 from .final_fit import BOOSTED
 
 BAG_SIZES = ((20_000, 8), (60_000, 4), (200_000, 2))  # (training rows up to, boosters in a bag); above: one
@@ -56,7 +57,9 @@ def prediction_ms(family: str, params: Mapping[str, Any], rows: int, columns: in
     if family in ("random_forest", "extra_trees", "hist_gradient_boosting"):
         return 0.05 + 0.0005 * outputs * float(params.get("max_iter", 200))
     if family == "mlp":
-        return 0.05 + 0.004 * float(params.get("bags", 1)) * (columns + float(params["width"]))
+        inputs = columns + min(columns * float(params.get("bins", 0)), MOST_BINS)
+        multiplied = float(params["width"]) * (inputs + float(params["width"]))
+        return 0.05 + float(params.get("bags", 1)) * (0.03 + 1.5e-6 * multiplied)
     if family == "knn":
         return 0.1 + 3e-6 * rows * columns
     return 0.05 + 0.002 * columns
@@ -190,16 +193,38 @@ class _Selection:
 
     def affordable(self, weights: np.ndarray) -> list[tuple[TrialResult, EnsembleMember]] | None:
         """Return the members with the largest bags within the latency and time budgets; None when none are."""
-        plan = self.plan
-        for most in range(BAG_SIZES[0][1] if plan.bagging else 1, 0, -1):
-            members = self.members(weights, most)
-            cost = sum(prediction_ms(m.family, m.params, plan.rows, plan.columns, plan.classes) for _, m in members)
-            if cost > (plan.latency_ms or DEFAULT_LATENCY_MS):
-                continue
-            if self.seconds(members) <= self.left:
-                return members
-            self.timed_out = True
+        most = BAG_SIZES[0][1] if self.plan.bagging else 1
+        largest = self.members(weights, most)
+        for limit in range(most, 0, -1):
+            members = self.members(weights, limit)
+            if self._fits(members):
+                return self._fill(members, largest)
         return None
+
+    def _fits(self, members: Sequence[tuple[TrialResult, EnsembleMember]]) -> bool:
+        """Return whether the members are within the latency and time budgets."""
+        plan = self.plan
+        cost = sum(prediction_ms(m.family, m.params, plan.rows, plan.columns, plan.classes) for _, m in members)
+        if cost > (plan.latency_ms or DEFAULT_LATENCY_MS):
+            return False
+        in_time = self.seconds(members) <= self.left
+        self.timed_out |= not in_time
+        return in_time
+
+    def _fill(
+        self, members: list[tuple[TrialResult, EnsembleMember]], largest: list[tuple[TrialResult, EnsembleMember]]
+    ) -> list[tuple[TrialResult, EnsembleMember]]:
+        """Return the members with larger bags, those of the largest weight first, as far as the budgets allow."""
+        for at in sorted(range(len(members)), key=lambda at: -members[at][1].weight):
+            trial, member = members[at]
+            fewest, most = (int(one.params.get("bags", 1)) for one in (member, largest[at][1]))
+            for bags in range(fewest + 1, most + 1):
+                wider = [*members]
+                wider[at] = trial, replace(member, params={**member.params, "bags": bags})
+                if not self._fits(wider):
+                    break
+                members = wider
+        return members
 
 
 def choose_winner(

@@ -113,7 +113,7 @@ def rank_families(results: Sequence[TrialResult], sign: float) -> list[str]:
 
 
 def draw_params(family: str, results: Sequence[TrialResult], search: SearchSettings, seed: int) -> Params:
-    """Return hyperparameters drawn at random, or by TPE when the family has five complete trials.
+    """Return hyperparameters drawn at random, or by TPE when the family has five trials with a score.
 
     Args:
         family: key of SPACES.
@@ -122,14 +122,22 @@ def draw_params(family: str, results: Sequence[TrialResult], search: SearchSetti
         seed: of this draw.
     """
     spaces = distributions(family, search.choices(family))
-    present = [t for t in results if t.family == family and t.state == "complete" and set(t.params) == set(spaces)]
+    present = [
+        trial
+        for trial in results
+        if trial.family == family and set(trial.params) == set(spaces) and not np.isnan(trial.score)
+    ]
     direction: Literal["maximize", "minimize"] = "maximize" if search.sign > 0 else "minimize"
     sampler: Any = optuna.samplers.RandomSampler(seed=seed)
     if search.sampler == "tpe":
         sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=RANDOM_TRIALS, multivariate=False)
     study = optuna.create_study(sampler=sampler, direction=direction)
     for trial in present:
-        study.add_trial(optuna.trial.create_trial(params=trial.params, distributions=spaces, value=trial.score))
+        scored: dict[str, Any] = {"value": trial.score}
+        if trial.state == "pruned":  # worse than every complete one, so that its neighborhood is avoided
+            steps = {len(trial.fold_scores): float(trial.score)}
+            scored = {"state": optuna.trial.TrialState.PRUNED, "intermediate_values": steps}
+        study.add_trial(optuna.trial.create_trial(params=trial.params, distributions=spaces, **scored))
     return dict(study.ask(spaces).params)
 
 

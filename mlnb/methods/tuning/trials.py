@@ -75,8 +75,8 @@ class TimeBudget:
             family: model family.
             cells: rows times columns of the training matrix.
         """
-        slowest = max(self.rates.values(), default=0.0)  # for a family that was not fitted before
-        if self.has_result and self.left() < self.rates.get(family, slowest) * cells:
+        usual = float(np.median(list(self.rates.values()) or [0.0]))  # for a family that was not fitted before
+        if self.has_result and self.left() < self.rates.get(family, usual) * cells:
             raise BudgetExceeded
 
     def record(self, family: str, cells: int, seconds: float) -> None:

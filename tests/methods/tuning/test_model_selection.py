@@ -1,12 +1,11 @@
 """Model selection: latency and time budgets, trials without members, and the table of trials."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from mlnb.codec import decode, encode
+from mlnb.codec import decode, encode, replace
 from mlnb.methods.contracts.candidates import Candidate, EnsembleMember, TrialResult
 from mlnb.methods.tuning.ensembles import OutOfFold
 from mlnb.methods.tuning.model_selection import (
@@ -76,6 +75,18 @@ def test_time_budget_limits_bags_then_rows(results: dict[int, TrialResult]) -> N
     assert best.params["bags"] == 2 and best.rows is None
     late = [select(single, replace(PLAN, fold_ratio=10.0), left=seconds).best for seconds in (1.0, 0.01)]
     assert [best.params.get("bags", 1) for best in late] == [1, 1] and [best.rows for best in late] == [90, 30]
+
+
+def test_bags_of_the_heaviest_member_fill_the_budget(results: dict[int, TrialResult]) -> None:
+    boosted = {0: results[0], 1: replace(results[1], family="lightgbm", rounds=40)}
+    widest = [int(member.params["bags"]) for member in select(boosted).best.members]
+    assert widest == [4, 4]
+    for left in (1.3, 1.7, 2.1):  # a model takes 0.42 s
+        best = select(boosted, left=left).best
+        bags = [int(member.params.get("bags", 1)) for member in best.members]
+        assert sum(bags) == int(left / (1.25 / 3)) and not best.rows
+        heavy = max(range(2), key=lambda at: best.members[at].weight)
+        assert bags[heavy] == max(bags)
 
 
 def test_refit_takes_longer_with_bags(results: dict[int, TrialResult]) -> None:

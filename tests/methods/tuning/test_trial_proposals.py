@@ -5,6 +5,7 @@ import json
 import pandas as pd
 import pytest
 
+from mlnb.codec import replace
 from mlnb.methods.contracts.candidates import Candidate, EnsembleMember, Params, TrialResult
 from mlnb.methods.models.search_spaces import default_params, first_trials
 from mlnb.methods.tuning.studies import BATCH
@@ -53,6 +54,21 @@ def test_random_search_and_class_weights() -> None:
     indices = range(len(first), len(first) + 40)
     assert {propose(index, {}, search).class_weight for index in indices} == {"none", "balanced"}
     assert draw_params("linear", [], search, 1) != draw_params("linear", [], search, 2)
+
+
+def test_tpe_avoids_the_neighborhood_of_pruned_trials() -> None:
+    search = SearchSettings(("linear",), 500, 10, sign=-1.0)
+    complete = [result(at, "linear", {"alpha": 0.5 + at / 4, "quantile_transform": 0}, 1.0 + at) for at in range(6)]
+    worse = [result(6 + at, "linear", {"alpha": 900.0 + 50 * at, "quantile_transform": 0}, 99.0) for at in range(12)]
+    pruned = [replace(trial, state="pruned") for trial in worse]
+
+    def share(results: list[TrialResult]) -> float:
+        drawn = [draw_params("linear", results, search, seed)["alpha"] for seed in range(40)]
+        return sum(200 < float(alpha) < 5000 for alpha in drawn) / len(drawn)
+
+    assert share([*complete, *pruned]) < 0.5 * share(complete)
+    failed = [replace(trial, state="fail", score=float("nan")) for trial in worse]
+    assert draw_params("linear", [*complete, *failed], search, 1) == draw_params("linear", complete, search, 1)
 
 
 def test_each_configuration_is_promoted_once() -> None:

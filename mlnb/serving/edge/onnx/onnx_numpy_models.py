@@ -48,6 +48,15 @@ def _scale(graph: Graph, native: Mapping[str, Any], X: str) -> str:
     return graph.op("Clip", graph.op("Div", graph.op("Sub", filled, mean), scale), -MAX_Z, MAX_Z)
 
 
+def _encode_bins(graph: Graph, native: Mapping[str, Any], X: str) -> str:
+    """Return the piecewise linear encoding of rows (n, m)."""
+    names = ("fill", "bin_starts", "bin_widths")
+    fill, starts, widths = (np.asarray([native[name]], dtype=np.float64) for name in names)
+    filled = graph.op("Clip", graph.op("Where", graph.op("IsNaN", X), fill, X), -MAX_VALUE, MAX_VALUE)
+    picked = graph.op("Gather", filled, np.asarray(native["bin_columns"]).astype(np.int64), axis=1)
+    return graph.op("Clip", graph.op("Div", graph.op("Sub", picked, starts), widths), 0.0, 1.0)
+
+
 def _map_quantiles(graph: Graph, X: str, column: int, knots: np.ndarray, heights: np.ndarray) -> str:
     """Return one column (n, 1) interpolated linearly between its knots; equal knots have equal heights."""
     x, first = np.unique(np.asarray(knots, dtype=np.float64), return_index=True)
@@ -69,6 +78,8 @@ def _linear(graph: Graph, native: Mapping[str, Any], X: str, classes: int) -> st
 
 def _mlp(graph: Graph, native: Mapping[str, Any], X: str, classes: int) -> str:
     Z, predicted = _clip_smoothly(graph, _scale(graph, native, X)), []
+    if "bin_columns" in native:
+        Z = graph.op("Concat", Z, _encode_bins(graph, native, X), axis=1)
     for arrays in native["layers"]:
         hidden, depth = Z, len(arrays) // 2
         for layer in range(depth):

@@ -20,6 +20,9 @@ class Native(TypedDict):
     mean: Numbers
     scale: Numbers
     knots: tuple[list[Numbers], list[Numbers]]  # of each column: values, and heights
+    bin_columns: Numbers  # of each bin of the piecewise linear encoding: its column, where it starts, and its width
+    bin_starts: Numbers
+    bin_widths: Numbers
     networks: list[tuple[list[list[Numbers]], list[Numbers]]]  # of each layer: weights by output, and intercepts
     spread: float
     middle: float
@@ -68,7 +71,7 @@ def linear(native: Native, x: Numbers, classes: int) -> Numbers:
 
 def mlp(native: Native, x: Numbers, classes: int) -> Numbers:
     """Return the mean prediction of a bag of multilayer perceptrons."""
-    z, total = damp(scale(native, x)), list[float]()
+    z, total = damp(scale(native, x)) + encode_bins(native, x), list[float]()
     for weights, starts in native["networks"]:
         hidden = z
         for depth, (columns, start) in enumerate(zip(weights, starts, strict=True), 1):
@@ -124,6 +127,16 @@ def scale(native: Native, x: Numbers) -> Numbers:
         out = [interpolate(min(max(v, -MAX_VALUE), MAX_VALUE), knots, heights) for v, knots, heights in lines]
     parts = zip(out, native["mean"], native["scale"], strict=True)
     return [min(max((v - mean) / size, -MAX_Z), MAX_Z) for v, mean, size in parts]
+
+
+def encode_bins(native: Native, x: Numbers) -> Numbers:
+    """Return the piecewise linear encoding of the row; empty where none was learned."""
+    out = list[float]()
+    bins = (native.get("bin_columns", []), native.get("bin_starts", []), native.get("bin_widths", []))
+    for at, start, width in zip(*bins, strict=True):
+        value = x[int(at)] if x[int(at)] == x[int(at)] else native["fill"][int(at)]
+        out.append(min(max((min(max(value, -MAX_VALUE), MAX_VALUE) - start) / width, 0.0), 1.0))
+    return out
 
 
 def interpolate(v: float, x: Numbers, y: Numbers) -> float:
