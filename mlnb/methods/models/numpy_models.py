@@ -271,7 +271,7 @@ def predict_linear(native: Mapping[str, Any], X: np.ndarray) -> np.ndarray:
 # %% ../../../nbs/methods/models/numpy_models.ipynb #c11
 BATCH = 64  # batch size
 UPDATES = 3000  # maximum number of updates of one MLP
-EPOCHS = 250  # maximum number of epochs
+EPOCHS = 150  # maximum number of epochs
 DECAY = ((0.6, 1.0), (0.25, 0.25), (0.15, 0.0625))  # (share of the epochs, factor of the learning rate), in this order
 
 

@@ -204,7 +204,6 @@ PORTFOLIO: tuple[tuple[str, dict[str, float]], ...] = (
     ("knn", {}),
     ("linear", {"alpha": 30.0, "quantile_transform": 1}),
     ("extra_trees", {"max_features": 1.0, "min_samples_leaf": 3}),
-    ("mlp", {"alpha": 3.0}),
     ("random_forest", {"max_features": 0.7, "min_samples_leaf": 5}),
     ("baseline", {}),
 )
