@@ -15,14 +15,13 @@ from ...codec import Record
 from ..contracts.decisions import Decision, FittedDecision, Measured
 from ..contracts.problems import ProblemContract
 from ..tasks.task_traits import traits_of
-from ..metrics.anomaly_metrics import top_threshold
 from .fair_thresholds import describe_groups
 from .probability_calibration import learn_calibration
 from .conformal_intervals import learn_interval
 from ..decisions.decision_rules import calibrate
 from .conformal_intervals import learn_step_interval
 from ..problem.contract_requirements import COVERAGE
-from ..decisions.decision_thresholds import learn_threshold
+from ..decisions.decision_thresholds import learn_threshold, top_threshold
 
 
 def learn_value_decision(

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['NAMES', 'PARTS', 'GRID', 'RESAMPLES', 'LABEL_METRICS', 'LIMIT_METRICS', 'Goal', 'LabelScore', 'state_costs',
-           'cost_matrix', 'best_threshold', 'threshold_costs', 'set_label_goals', 'learn_threshold']
+           'cost_matrix', 'best_threshold', 'threshold_costs', 'set_label_goals', 'top_threshold', 'learn_threshold']
 
 # %% ../../../nbs/methods/decisions/decision_thresholds.ipynb #c03
 import math
@@ -16,7 +16,7 @@ from ...errors import ParameterError
 from ..contracts.decisions import Measured
 from ..tables.columns import nearest
 from .decision_rules import choose_classes
-from ..tables.sample_weights import effective_rows, select_rows
+from ..tables.sample_weights import effective_rows, select_rows, weighted_average
 
 NAMES = {"true_negative": (0, 0), "false_positive": (0, 1), "false_negative": (1, 0), "true_positive": (1, 1)}
 PARTS = 5  # folds of the comparison of an empirical threshold with the formula
@@ -267,6 +267,28 @@ def _limited_threshold(
     return None
 
 
+def top_threshold(scores: np.ndarray, share: float, weights: np.ndarray | None = None) -> float:
+    """Return the threshold that a share of rows reaches; a higher one when ties would more than double the rows.
+
+    Args:
+        scores: (n,), n > 0.
+        share: share of rows to flag (0..1].
+        weights: sample weights (n,), above 0; None: each row counts once.
+
+    Returns:
+        the score from which a row is flagged.
+    """
+    order = np.argsort(-scores, kind="stable")
+    ranked = scores[order]
+    taken = np.cumsum(np.ones(len(ranked)) if weights is None else weights[order])
+    last = max(1, round(share * len(ranked))) - 1 if weights is None else np.abs(taken - share * taken[-1]).argmin()
+    reached = ranked[last]
+    if taken[ranked >= reached][-1] <= 2 * taken[last]:
+        return float(reached)
+    higher = ranked[ranked > reached]
+    return float(higher[-1] if len(higher) else np.nextafter(reached, np.inf))
+
+
 def learn_threshold(
     p: np.ndarray,
     y: np.ndarray,
@@ -298,8 +320,13 @@ def learn_threshold(
     if costs is not None:
         goal, start, why = costs, best_threshold(costs), "the formula for the costs"
     elif base == "precision_at" and len(y):
-        cut = float(np.quantile(p[:, 1], 1 - float(share), method="inverted_cdf", weights=weights))
-        return cut, Measured(rows=len(y), reason=f"the probability that {float(share):.3g} of the held-out rows exceed")
+        wanted = float(share)
+        cut = top_threshold(p[:, 1], wanted, weights)
+        acted = weighted_average(p[:, 1] >= cut, weights)
+        why = f"the probability that {acted:.3g} of the held-out rows reach"
+        if abs(acted - wanted) > max(0.1 * wanted, 1 / len(y)):
+            why += f", not {wanted:.3g}: rows with equal probabilities cannot be separated"
+        return cut, Measured(rows=len(y), reason=why, positive_share=acted)
     elif rates and len(np.unique(y)) == 2:
         limited = _limited_threshold(y, p, rates, weights)
         named = ", ".join(f"{name} {bound:g}" for name, bound in rates.items())
