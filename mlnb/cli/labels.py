@@ -72,7 +72,7 @@ def main(args: argparse.Namespace) -> int:
             _check_schema(project.root / SCHEMA_FILE, frame[label], str(contract.target), args.file.name)
         labeled_rows: list[dict[str, Any]] = frame.to_dict("records")
         rows = label_rows(labeled_rows, contract, args.request, label, args.row)
-        requests = set(log["request"])
+        requests = {name: int(last) + 1 for name, last in log.groupby("request")["row"].max().items()}
         added = add_labels(database, rows, time.time(), args.file.name, args.replace, requests, contract.classes)
         print(json.dumps(vars(added), ensure_ascii=False) if args.json else _added_text(added))
         for name, count in added.new_classes.items():
@@ -151,10 +151,13 @@ def _added_text(added: Added) -> str:
         ("empty", added.empty),
         ("conflicts, ignored", len(added.conflicts)),
         ("of requests that are not in the log, kept", len(added.unknown)),
+        ("of rows that their request does not have, kept", len(added.beyond)),
     ]
     text = table(["labels", ""], [[name, str(count)] for name, count in rows if count or name == "new"], right=("",))
     for request, row, existing, new in added.conflicts[:CONFLICTS]:
         text += f"\n  request {request or 'any'}, row {row}: {existing}, in the file {new}"
     if len(added.conflicts) > CONFLICTS:
         text += f"\n  and {len(added.conflicts) - CONFLICTS} more"
+    for request, row in added.beyond[:1]:
+        text += f"\n  request {request} has no row {row}: rows are numbered from 0 in the order of the request"
     return text

@@ -57,7 +57,9 @@ def _row_label(record: FileRow, number: int, request: str, label: str, row: str)
     try:
         position = int(index)
     except (TypeError, ValueError):
-        raise UsageError(f"Line {number}: found {index!r} as number of the row, expected 0 or more.") from None
+        position = -1
+    if position < 0 or (isinstance(index, float) and index != position):
+        raise UsageError(f"Line {number}: found {index!r} as number of the row, expected a whole number from 0 on.")
     return str(record[request]), position, _label_of(record[label])
 
 

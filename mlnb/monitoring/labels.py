@@ -4,9 +4,10 @@ Each event has the digest of its fields and of the event before, so that a later
 """
 
 import json
+import math
 import re
 import sqlite3
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,6 +84,7 @@ class Added:
         conflicts: request, position, existing label and label that was refused.
         empty: number without a value.
         unknown: requests that are not in the prediction log; their labels are added all the same.
+        beyond: requests and row numbers from the number of the request's rows on; their labels are added all the same.
         new_classes: number of labels by class that the model does not know; they are added all the same.
     """
 
@@ -92,6 +94,7 @@ class Added:
     conflicts: list[tuple[str, LabelPosition, str, str]] = field(default_factory=list)
     empty: int = 0
     unknown: list[str] = field(default_factory=list)
+    beyond: list[tuple[str, LabelPosition]] = field(default_factory=list)
     new_classes: dict[str, int] = field(default_factory=dict)
 
 
@@ -101,7 +104,7 @@ def add_labels(
     at: float,
     origin: str = "",
     replace: bool = False,
-    requests: set[str] | None = None,
+    requests: Mapping[str, int] | None = None,
     classes: Collection[str] | None = None,
 ) -> Added:
     """Add labels in one transaction: all of them, or after a failure none; the same labels again change nothing.
@@ -112,7 +115,7 @@ def add_labels(
         at: when they arrived, in seconds since 1970.
         origin: where they come from, such as the file's name.
         replace: whether a label that differs corrects the existing one.
-        requests: those of the prediction log; None: not checked.
+        requests: number of rows of each request in the prediction log; None: not checked.
         classes: of the model; None: not checked, as labels are numbers.
     """
     added = Added()
@@ -134,6 +137,8 @@ def add_labels(
                     added.new_classes[label] = added.new_classes.get(label, 0) + 1
                 if requests is not None and request and request not in requests:
                     unknown[request] = None
+                elif requests is not None and isinstance(row, int) and row >= requests.get(request, math.inf):
+                    added.beyond.append((request, row))
                 existing = _last_label(connection, request, row)
                 if existing == label:
                     added.unchanged += 1

@@ -42,8 +42,9 @@ def test_rows_of_a_file():
     assert list(label_rows(rows, CHURN, "id", "y", "row")) == [("a", 0, 1.0), ("a", 1, None), ("b", 0, None)]
     with pytest.raises(UsageError, match="no column 'label'"):
         list(label_rows(rows, CHURN, "id", "label", "row"))
-    with pytest.raises(UsageError, match="Line 1: found 'first' as number of the row"):
-        list(label_rows([{"id": "a", "row": "first", "y": 1}], CHURN, "id", "y", "row"))
+    for wrong in ("first", -1, 1.5):
+        with pytest.raises(UsageError, match=f"Line 1: found {wrong!r} as number of the row"):
+            list(label_rows([{"id": "a", "row": wrong, "y": 1}], CHURN, "id", "y", "row"))
 
 
 def test_a_repeated_request_has_one_label():
@@ -80,9 +81,9 @@ def test_forecasts_are_joined_by_timestamp_step_and_for_every_request(tmp_path):
 def test_a_value_that_changes_is_a_conflict_unless_it_replaces(tmp_path):
     database = tmp_path / "labels.db"
     rows = [{"day": "2024-01-07", "shop": "north", "sold": 9}]
-    add_labels(database, picked(rows, DAILY, "sold"), 0.0, requests={"a"})
+    add_labels(database, picked(rows, DAILY, "sold"), 0.0, requests={"a": 1})
     changed = picked([{**rows[0], "sold": 10}], DAILY, "sold")
-    refused = add_labels(database, changed, 1.0, requests={"a"})
+    refused = add_labels(database, changed, 1.0, requests={"a": 1})
     assert [conflict[2:] for conflict in refused.conflicts] == [("9", "10")] and refused.unknown == []
     add_labels(database, changed, 2.0, replace=True)
     assert find_labels(forecasts("a"), read_labels(database), DAILY) == [None, "10"]

@@ -44,8 +44,14 @@ def test_two_labels_of_a_row_in_one_file_are_a_conflict(tmp_path):
 
 def test_labels_of_unknown_requests_are_reported_and_stored(tmp_path):
     database = tmp_path / "labels.db"
-    added = add_labels(database, [("a", 0, 1), ("x", 0, 0), ("x", 1, 0)], 1.0, requests={"a"})
+    added = add_labels(database, [("a", 0, 1), ("x", 0, 0), ("x", 1, 0)], 1.0, requests={"a": 1})
     assert added.unknown == ["x"] and len(read_labels(database)) == 3  # their segment may come later
+
+
+def test_labels_of_rows_that_a_request_does_not_have_are_reported(tmp_path):
+    counted_from_one = [("a", 1, "no"), ("a", 2, "yes"), ("", 7, "yes")]
+    added = add_labels(tmp_path / "labels.db", counted_from_one, 1.0, requests={"a": 2})
+    assert (added.new, added.beyond) == (3, [("a", 2)])
 
 
 def test_a_failure_adds_no_label(tmp_path):

@@ -5,6 +5,7 @@ Everything here runs in a process forked for one notebook.
 """
 
 import asyncio
+import json
 import os
 import socket
 import sys
@@ -16,6 +17,7 @@ from typing import Any, NoReturn
 import zmq
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelapp import IPKernelApp
+from jupyter_client.jsonutil import json_default
 from tornado import ioloop
 from traitlets import Any as AnyTrait
 from traitlets.config import Config
@@ -30,6 +32,7 @@ from mlnb.kernels.protocol.wire import READY, SHELL, SHUTDOWN, SNAPSHOT, FrameSo
 
 RETRY_SECONDS = 0.001  # between looks whether the last request is done
 Handler = Callable[[list[Any]], Awaitable[None]]
+Pack = Callable[[Any], bytes]  # a part of a message as JSON in UTF-8
 
 
 class ShellStream:
@@ -107,6 +110,7 @@ class ForkedApp(IPKernelApp):
         """Publish through the connection."""
         self.shell_stream = ShellStream(self.connection)
         self.configure_tornado_logger()  # type: ignore[no-untyped-call]
+        self.session.pack = replace_surrogates(self.session.pack)
         self.iopub_thread = Publisher(self.connection, self.session, on_disconnect)
         self.iopub_socket = self.iopub_thread.background_socket
 
@@ -210,6 +214,22 @@ class DriverConnection:
         shell = self.app.kernel.shell
         all(shell.run_cell(source, store_history=True).success for source in request.restore.cells)
         self.attach(descriptors, request.restore.id)
+
+
+def replace_surrogates(pack: Pack) -> Pack:
+    """Return a function that packs texts with halves of surrogate pairs, too, which UTF-8 does not have, as `?`.
+
+    Names of files that are not UTF-8 have them; the thread that publishes outputs would end the kernel.
+    """
+
+    def replace(message: Any) -> bytes:
+        try:
+            return pack(message)
+        except (TypeError, UnicodeError):
+            text = json.dumps(message, default=json_default, ensure_ascii=False, allow_nan=False)
+            return text.encode("utf-8", errors="replace")
+
+    return replace
 
 
 def run_notebook_kernel(

@@ -13,7 +13,7 @@ from ...codec import Record
 from .declarations import ColumnDeclaration, describe_declaration
 from .table_formats import MISSING_WORDS, ColumnFormat, Layout
 
-_AROUND = {"lines above": "skipped", "lines at the end": "footer"}
+_AROUND = {"lines above": "skipped", "lines at the end": "footer", "repeated headers": "headers"}
 _SEPARATORS = {"\t": "tab", "blanks": "runs of blanks"}
 _EXTRA = {"row names": "each row begins with a name", "trailing": "each row ends with a separator"}
 

@@ -64,12 +64,13 @@ class Layout(Record, frozen=True, kw_only=True):
         separator: one character, or "blanks" for runs of spaces.
         header: whether the file has a header.
         skipped: lines before the header, or before the first row.
-        below: further lines of the header: a line break in a name, a second row of names, or units.
+        below: further lines of the header: a line break in a name, a second row of names, units, or a line of dashes.
         names: names of the columns, stripped; column_1 ... where there is none.
         extra: "" for none; "row names" where rows have a cell before the named ones; "trailing" where each row ends
             with a separator that the header has not.
         short_rows: rows with fewer cells than columns in the training file, whose last cells are missing.
         footer: lines below the rows of the training file: totals and notes.
+        headers: rows of the training file that repeat the header, as where files were joined; they are no rows.
     """
 
     SCHEMA: ClassVar[str] = "layout"
@@ -83,6 +84,7 @@ class Layout(Record, frozen=True, kw_only=True):
     extra: str = ""
     short_rows: int = 0
     footer: int = 0
+    headers: int = 0
 
 
 class ColumnFormat(Record, frozen=True, kw_only=True):

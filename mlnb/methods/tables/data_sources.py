@@ -260,7 +260,8 @@ def _read_files(source: str, options: Mapping[str, Any]) -> tuple[pd.DataFrame, 
         return tables[0], read
     read |= {"files": len(parts), "bytes": sum(each["bytes"] for each in reads.values())}
     if "layout" in read:
-        counts = {key: sum(each["layout"][key] for each in reads.values()) for key in ("short_rows", "footer")}
+        added = ("short_rows", "footer", "headers")
+        counts = {key: sum(each["layout"][key] for each in reads.values()) for key in added}
         read["layout"] = {**read["layout"], **counts}
     return join_rows(tables, options["files"], options["bytes"]), read
 

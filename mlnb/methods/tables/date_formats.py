@@ -19,8 +19,8 @@ from ..contracts.table_formats import DateFormat
 _DAYS = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})(?:[T ].*)?")
 _LIKE = re.compile(
     r"\d{1,4}[-/.]\d{1,2}([-/.]\d{1,4})?([T ].*)?|\d{1,2}[ -]\w{3,9}\.?[ -,]+\d{2,4}.*|\w{3,9}\.? \d{1,2},? \d{4}.*"
-    r"|[A-Za-z]{3,9}\.?[- ]'?(\d{2}|\d{4})|(19|20)\d{6}|(19|20)\d{2}(0[1-9]|1[0-2])|\w{3,9},? \w+ \w+,? \d{4}"
-    r"|(0?[1-9]|1[0-2])[-/](19|20)\d{2}|\d{1,2}[A-Za-z]{3}\d{4}"
+    r"|[A-Za-z]{3,9}\.?[- ]'?(\d{2}|\d{4})|(19|20)\d{6}(T\d{4,6}Z?)?|(19|20)\d{2}(0[1-9]|1[0-2])"
+    r"|\w{3,9},? \w+ \w+,? \d{4}|(0?[1-9]|1[0-2])[-/](19|20)\d{2}|\d{1,2}[A-Za-z]{3}\d{4}"
     r"|\d{4}-?W\d{1,2}(-\d)?|\d{4}[- ]?Q[1-4]|Q[1-4][- ]\d{4}"
 )
 _OFFSET = re.compile(r"(.*[T ]\d{1,2}:?\d\d(?::?\d\d(?:\.\d+)?)?)\s*(Z|[+-]\d\d:?\d\d|[+-]\d\d)")
@@ -34,9 +34,12 @@ _NAMED = (
     "%Y%m%d", "%Y%m", "%A %d %B %Y", "%A, %d %B %Y", "%A, %B %d, %Y", "%a, %d %b %Y", "%d %b. %Y", "%m/%Y", "%m-%Y",
     "%m.%Y", "%d%b%Y",
 )  # fmt: skip
+_YEAR_FIRST = ("%y/%m/%d", "%y-%m-%d", "%y.%m.%d")
+_SHORT = r"^(\d\d)[-/.](\d\d)[-/.](\d\d)(?:[T ].*)?$"  # the year is the first number, or the last
 _TIMES = (
     "", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", "T%H:%M", "T%H:%M:%S", "T%H:%M:%S.%f",
 )  # fmt: skip
+_COMPACT = ("T%H%M%S", "T%H%M%SZ", "T%H%M")  # as in 20240131T101500Z
 ISO, WEEK, QUARTER = "ISO 8601", "ISO week", "quarter"
 MOST = 4  # spellings of one column
 LEAST = 0.95  # share of the values that have to be dates
@@ -58,7 +61,9 @@ class DayOrder(Record, frozen=True, kw_only=True):
 
 
 def find_day_order(texts: Sequence[str]) -> DayOrder:
-    """Return the evidence about the order of day and month in different texts."""
+    """Return the evidence about the order of day and month in different texts; none where the year comes first."""
+    if _find_year_first(texts)[0]:
+        return DayOrder()
     day = month = undecided = pointed = 0
     for text in texts:
         match = _DAYS.fullmatch(text)
@@ -71,6 +76,32 @@ def find_day_order(texts: Sequence[str]) -> DayOrder:
         undecided += open_
         pointed += open_ and match[2] == "."
     return DayOrder(day_first=day, month_first=month, undecided=undecided, pointed=pointed)
+
+
+def _find_year_first(texts: Sequence[str]) -> tuple[bool, bool]:
+    """Whether dates such as 23/01/31 begin with the year, and whether that is certain.
+
+    They do where no other order makes them dates, or none puts them in order of time, as most files are. Dates in
+    alphabetical order begin with days where these are as many as the last numbers, or the first or last of a month.
+
+    Args:
+        texts: different texts, in the order of the file.
+    """
+    if not len(texts) or not re.fullmatch(_SHORT, str(next(iter(texts)))):
+        return False, True
+    parts = pd.Series(list(texts), dtype="str").str.extract(_SHORT)
+    joined = parts[0] + " " + parts[1] + " " + parts[2]
+    spellings = ("%y %m %d", "%d %m %y", "%m %d %y")
+    first, *others = (pd.to_datetime(joined, format=spelling, errors="coerce") for spelling in spellings)
+    others = [dates for dates in others if dates.notna().all()]
+    if first.isna().any() or not others:
+        return bool(first.notna().all()), True
+    ordered, *others_ordered = (d.is_monotonic_increasing or d.is_monotonic_decreasing for d in (first, *others))
+    several, behind = parts[0].nunique(), parts[2].nunique()
+    if several > behind or any(others_ordered) > ordered or (parts[0] == "01").all() or (parts[0] >= "28").all():
+        return False, True
+    certain = ordered and not any(others_ordered) and len(parts) > 3
+    return certain, certain or behind <= 12
 
 
 def choose_day_first(
@@ -151,11 +182,14 @@ def infer_date_format(texts: Sequence[str], dayfirst: tuple[bool, bool] = (False
     if not len(given) or np.mean([bool(_LIKE.fullmatch(text)) for text in sample]) < 0.9:
         return None
     first, certain = dayfirst
+    year_first, sure = _find_year_first(given)
     order = find_day_order(given)
     if order.undecided and not certain and not (order.day_first or order.month_first):
         first, certain = _by_spacing(given, first)
     clocks = [clock for clock in _TIMES if (clock != "") == (sample.str.contains(":").mean() > 0.5)]
+    clocks = list(_COMPACT) if sample.str.contains(r"\dT\d{4,6}Z?$").mean() > 0.5 else clocks
     days = (*_NUMERIC[first], *_NUMERIC[not first]) if not certain else _NUMERIC[first]
+    days = (*_YEAR_FIRST, *days) if year_first else days
     candidates = [ISO, WEEK, QUARTER, *(day + clock for day in (*days, *_NAMED) for clock in clocks)]
     left, chosen, read = np.ones(len(given), dtype=bool), [], np.zeros(len(given), dtype=bool)
     useful = [one for one in candidates if (~np.isnat(_read(sample.reset_index(drop=True), one))).any()]
@@ -182,7 +216,7 @@ def infer_date_format(texts: Sequence[str], dayfirst: tuple[bool, bool] = (False
     matters = order.undecided > 0 or order.day_first > 0 or order.month_first > 0
     return DateFormat(
         spellings=tuple(chosen), dayfirst=first if matters else None, zone=zone, offset=offset,
-        certain=certain or not order.undecided or bool(order.day_first) != bool(order.month_first),
+        certain=sure and (certain or not order.undecided or bool(order.day_first) != bool(order.month_first)),
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pc
@@ -243,8 +244,19 @@ def read_delimited(
     cut, names = "," if layout.separator == BLANKS else layout.separator, columns_of(layout)
     body, footer = cut_footer(body, cut, len(names))
     table, short = _parse(body, cut, names, above)
-    layout = replace(layout, footer=len(footer), short_rows=short)
+    headers = _find_headers(table, layout)
+    table = table[~headers].reset_index(drop=True) if headers.any() else table
+    layout = replace(layout, footer=len(footer), short_rows=short, headers=int(headers.sum()))
     return table.drop(columns=[""]) if layout.extra == "trailing" else table, layout
+
+
+def _find_headers(table: pd.DataFrame, layout: Layout) -> np.ndarray:
+    """Which rows repeat the header in all cells (n,)."""
+    repeated = np.full(len(table), layout.header and len(layout.names) > 1)
+    for name in layout.names if repeated.any() else ():
+        rows = np.flatnonzero(repeated)
+        repeated[rows] = (table[name].iloc[rows].str.strip() == name).to_numpy(dtype=bool)
+    return repeated
 
 
 def _parse(data: bytes, separator: str, names: list[str], above: int) -> tuple[pd.DataFrame, int]:

@@ -26,6 +26,7 @@ _UNIT = re.compile(r"[(\[].{0,20}[)\]]|%|[A-Za-z°µ€$£²³/]{1,5}")
 _TORN = re.compile(  # two cells that are one text with a separator, in quotes that csv does not read as such
     r"""\s+"[^"]*\0[^"]*"\s*|\s*'[^'\0]*\0[^'\0]*'\s*|[^\0]*\\[^\0]*\0[^\0]*"\s*"""
 )
+_RULE = re.compile(r"[|+: ]*[-=]{3,}[-=|+: ]*")  # below the header, as in a table of Markdown or of a database shell
 _SEARCHED = 30  # lines at the top in which the header is searched
 
 Rows = list[list[str]]
@@ -108,11 +109,13 @@ def _share_of_numbers(cells: Sequence[str]) -> float:
 
 # %% ../../../nbs/methods/tables/layouts.ipynb #c12
 def find_second_header(rows: Rows) -> str:
-    """Return what the row below the header is: "units", "names", or "" for the first row of the table.
+    """Return what the row below the header is: "units", "names", "rule", or "" for the first row of the table.
 
     Args:
         rows: the header and the first rows, as cells.
     """
+    if len(rows) > 1 and _is_rule(rows[1]):
+        return "rule"
     if len(rows) < 5 or len(rows[1]) != len(rows[0]):
         return ""
     first, second, below = [c.strip() for c in rows[0]], [c.strip() for c in rows[1]], rows[2:]
@@ -133,6 +136,12 @@ def find_second_header(rows: Rows) -> str:
     joined = _join(first, second)
     spans = len(named) > 1 and all(joined) and all(second[1:])
     return "names" if spans and len(set(joined)) == len(joined) else ""
+
+
+def _is_rule(cells: Sequence[str]) -> bool:
+    """Whether a row is a line of dashes: at least three in each cell, in Markdown with blank cells around them."""
+    filled = [cell for cell in cells if cell.strip()]
+    return len(filled) >= len(cells) - 2 and all(map(_RULE.fullmatch, filled)) and len(filled) > 0
 
 
 def _join(first: Sequence[str], second: Sequence[str]) -> list[str]:
@@ -361,7 +370,8 @@ def find_layout(
         rows[0] = rows[0][:-1]  # a separator at the end of the header alone
     extra = _find_extra(rows) if header != "no" else ""
     present = count_names([cell.strip() for cell in rows[0]], expected)
-    named = bool(extra) or present > 0 or (find_header(rows) if header == "auto" else header == "yes")
+    others = rows[:1] + [row for row in rows[1:] if row != rows[0]]  # files that were joined repeat the header
+    named = bool(extra) or present > 0 or (find_header(others) if header == "auto" else header == "yes")
     width = Counter(map(len, rows)).most_common(1)[0][0]
     second = find_second_header(_align(rows, extra)) if named or header == "auto" else ""
     if _count_joined(rows[:2], expected) > present:

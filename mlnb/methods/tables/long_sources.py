@@ -114,6 +114,6 @@ def _describe(parts: Sequence[Part], files: Sequence[DelimitedFile]) -> dict[str
     sizes = [Path(part.path).stat().st_size for part in parts]
     read = {"format": "csv", "digest": digest_parts(digests), "bytes": sum(sizes), **describe_layout(files[0].layout)}
     if len(parts) > 1:
-        counts = {key: sum(getattr(file.layout, key) for file in files) for key in ("short_rows", "footer")}
+        counts = {key: sum(getattr(file.layout, key) for file in files) for key in ("short_rows", "footer", "headers")}
         read |= {"files": len(parts), "layout": {**read["layout"], **counts}}
     return read

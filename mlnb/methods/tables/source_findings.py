@@ -56,11 +56,14 @@ def _find_in_layout(layout: Layout, provenance: Mapping[str, Any]) -> list[Findi
         message = f"{layout.skipped} lines above the header are not part of the table"
         doubts.append(finding("layout", "info", None, layout.skipped, message, "left out, in scoring too"))
     if layout.below and "\n" not in "".join(layout.names):
-        message = f"{layout.below} further lines of the header: a second row of names, or units"
+        message = f"{layout.below} further lines of the header: a second row of names, units, or dashes"
         doubts.append(finding("layout", "info", None, layout.below, message, "no rows, in scoring either"))
     if layout.footer:
         message = f"{layout.footer} lines at the end are totals or notes"
         doubts.append(finding("layout", "warning", None, layout.footer, message, "left out, in scoring too"))
+    if layout.headers:
+        message = f"{layout.headers} rows repeat the header, as where files were joined"
+        doubts.append(finding("layout", "warning", None, layout.headers, message, "left out"))
     if layout.short_rows:
         message = f"{layout.short_rows} rows have fewer than {len(layout.names)} cells"
         action = "their last cells are missing; correct them in the source if values are shifted"

@@ -251,9 +251,9 @@ class _Cleaner:
         self.format = simplify(ColumnFormat(date=date_format))
         predicted = describe_format(ColumnFormat(date=date_format))
         if not date_format.certain:
-            message = f"dates such as {_quote(texts, 1)} may have day and month the other way round"
-            rows, action = int(counts.sum()), f"read as {predicted}; state ingest.dayfirst"
-            self.note("ambiguous dates", "warning", rows, message, action)
+            message = f"dates such as {_quote(texts, 1)} may have their parts in another order"
+            action = f"read as {predicted}; state ingest.dayfirst, or the format in columns.toml"
+            self.note("ambiguous dates", "warning", int(counts.sum()), message, action)
         elif self.format is not None:
             self.note(
                 "date format", "info", int(counts.sum()), f"dates such as {_quote(texts)}", f"read as {predicted}"

@@ -45,6 +45,12 @@ def test_the_usual_arguments_need_no_parser() -> None:
         assert ("InteractiveShell" in app.config) == (arguments is not usual)
 
 
+def test_half_a_surrogate_pair_is_printed_as_a_question_mark(project: Path) -> None:
+    cell = "print('a\\ud800')\nfrom IPython.display import HTML\nHTML('<b>\\udcff</b>')"
+    outputs, error = run(project, cell)
+    assert not error and "'a?\\n'" in outputs and "text/html" in outputs
+
+
 def test_it_has_no_subshells_and_no_debugger(project: Path) -> None:
     cell = (
         "import sys, threading\nkernel = get_ipython().kernel\n"

@@ -3,8 +3,10 @@
 import pyarrow
 import pytest
 
+from mlnb.codec import to_json
 from mlnb.methods.tables.delimited import cut_cells, read_delimited
 from mlnb.methods.tables.layouts import find_layout
+from mlnb.methods.tables.source_findings import source_findings
 
 
 @pytest.mark.parametrize(
@@ -95,3 +97,12 @@ def test_cells_of_lines_are_text_under_their_names():
     assert table.to_pydict() == {"t": ["a;b", "x"], "n": ["1", ""]}
     with pytest.raises(pyarrow.ArrowInvalid):
         cut_cells(b"1;2;3\n", ";", ["n", "t"])
+
+
+def test_rows_that_repeat_the_header_are_left_out_and_counted():
+    joined = b"age, kind ,y\n1,a,no\n2,b,yes\nage, kind ,y\n3,age,no\n"
+    table, layout = read_delimited(joined)
+    assert table["age"].tolist() == ["1", "2", "3"] and layout.headers == 1
+    (finding,) = source_findings({"layout": to_json(layout)})
+    assert (finding.severity, finding.rows) == ("warning", 1) and "repeat the header" in finding.message
+    assert read_delimited(b"a\nb\na\nb\n", header="yes")[1].headers == 0  # of one column it may be a value
