@@ -1,5 +1,6 @@
 """Jobs run in worker processes that are reused; a kernel that could not be started is retried once."""
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,12 +99,15 @@ def test_one_job_is_prepared_at_a_time_and_continues_at_its_cell(executor: Local
     ]
     whole = job(tmp_path)
     (tmp_path / "in.ipynb").write_text(json.dumps(toys.notebook(cells)))  # type: ignore[arg-type]
+    (tmp_path / "settings.ini").write_text("[mlnb]\nkernels_at_once = 1\n")
     held = replace(whole, opening_cell=1)
     assert executor.prepare(held)
     wait_for((tmp_path / "begun").exists, 60, "the first cell")
-    (tmp_path / "begun").unlink()
     other = replace(held, target=tmp_path / "other.ipynb")
     assert not executor.prepare(other)
+    with contextlib.closing(LocalExecutor(1)) as another:  # of a run that the held job waits for
+        assert another.execute(replace(other, opening_cell=None, stage_timeout=20), lambda *_: None).state == "finished"
+    (tmp_path / "begun").unlink()
     executed: list[int] = []
     assert executor.execute(held, lambda cell, *_: executed.append(cell)).state == "finished"
     assert executed == [0, 1] and not (tmp_path / "begun").exists()  # the first cell was not run again

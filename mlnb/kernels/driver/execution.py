@@ -14,6 +14,7 @@ class Execution:
 
     `on_cell` is called as each cell starts. The values of `secrets` are replaced by their names in outputs. Before the
     source cell `pause_before`, `resume` is called; it waits, and returns the snapshots to take from there.
+    `on_resume` is called when the notebook goes on.
     `on_fallback` gets the reason when the standard engine runs the notebook although the settings ask for warm kernels.
 
     Result: `restored` is true when the notebook continued from a snapshot.
@@ -25,4 +26,5 @@ class Execution:
     pause_before: int | None = None
     resume: Callable[[], SnapshotPlan | None] | None = None
     on_fallback: Callable[[str], None] | None = None
+    on_resume: Callable[[], None] = lambda: None
     restored: bool = False

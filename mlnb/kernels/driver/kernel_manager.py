@@ -41,6 +41,7 @@ class ForkedKernelManager:
         self.notebook_imports = notebook_imports
         self.timeout = timeout
         self.restore: RestoreSnapshot | None = None  # the snapshot to continue from, set before the kernel starts
+        self.pausing = False  # whether the notebook waits before a cell, set before the kernel starts
         self.restored = False  # whether the kernel continues from it
         self.pid = 0
         self.paths: ParentPaths | None = None
@@ -74,11 +75,17 @@ class ForkedKernelManager:
             max_kernels=self.settings.max_kernels,
             arguments=extra_arguments or [],
             nested=nested,
+            pausing=self.pausing,
             restore=restore,
         )
         connection, ready = parent_client.start_kernel(paths, self.settings, request, self.timeout)
         self.pid, self.restored, self.paths = ready.pid, ready.snapshot is not None, paths
         self._client = ForkedKernelClient(connection, os.pidfd_open(self.pid), session_key)
+
+    def report_resumed(self) -> None:
+        """Report that the notebook, which has waited before a cell, goes on."""
+        if self.paths is not None:
+            parent_client.report_resumed(self.paths, self.pid)
 
     def client(self) -> ForkedKernelClient:
         """Return the client of the kernel."""

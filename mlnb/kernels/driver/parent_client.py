@@ -24,6 +24,7 @@ from mlnb.kernels.protocol.messages import (
     Request,
     Response,
     Restarting,
+    ResumedKernel,
     StartKernel,
     StopParent,
     Stopped,
@@ -156,6 +157,14 @@ def stop(paths: ParentPaths, kill_kernels: bool = False) -> int | None:
 def drop_snapshots(paths: ParentPaths, group: str | None, timeout: float = RESPONSE_SECONDS) -> None:
     """End the snapshots of a group, or all of them with None; return when a running parent has done so."""
     request_response(paths, DropSnapshots(group=group), Response, timeout)
+
+
+def report_resumed(paths: ParentPaths, pid: int) -> None:
+    """Report that the notebook of a pausing kernel goes on; a parent that is gone starts no other kernel."""
+    connection = connect(paths, None)
+    if connection is not None:
+        with connection, contextlib.suppress(OSError):
+            send_request(connection, ResumedKernel(pid=pid), [])
 
 
 def start_kernel(

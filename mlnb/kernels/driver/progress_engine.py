@@ -33,6 +33,7 @@ class ProgressEngine(WarmEngine):
             if cell_index is not None and cell.cell_type == "code":
                 if execution.resume and numbers[cell_index] == execution.pause_before:
                     execution.snapshots = execution.resume()
+                    execution.on_resume()
                 if execution.on_cell:
                     execution.on_cell(cell_index, len(cells), headings[cell_index])
             start_cell(cell, cell_index, **more)

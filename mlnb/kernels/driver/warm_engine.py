@@ -89,6 +89,7 @@ class WarmEngine(NBClientEngine):  # type: ignore[misc]
         path = str(options.get("input_path") or nb_man.nb.metadata.papermill.get("input_path") or "")
         sources = (cell.source for cell in nb_man.nb.cells if cell.cell_type == "code")
         manager = ForkedKernelManager(settings, path, third_party_imports(sources, Path.cwd()), start_timeout)
+        manager.pausing, execution.on_resume = execution.pause_before is not None, manager.report_resumed
         try:
             return _execute(nb_man, manager, execution, client_options)
         except parent_client.ParentUnavailable as error:

@@ -68,7 +68,8 @@ class StartKernel(Request, frozen=True, kw_only=True):
     """Asks for a kernel.
 
     The warm parent imports `imports` before it forks. `notebook_imports` are those of the notebook itself, None when
-    they are unknown. A `nested` kernel was requested by another kernel's notebook and does not wait for capacity. With
+    they are unknown. A `nested` kernel was requested by another kernel's notebook and does not wait for capacity. The
+    notebook of a `pausing` one waits before a cell for stages that may need kernels, until `ResumedKernel`. With
     `jupyter_sockets` the kernel opens the ZeroMQ sockets of `connection_file`; without, it uses this connection.
     """
 
@@ -81,6 +82,7 @@ class StartKernel(Request, frozen=True, kw_only=True):
     arguments: list[str] = []
     notebook_imports: list[str] | None = None
     nested: bool = False
+    pausing: bool = False
     jupyter_sockets: bool = False
     restore: RestoreSnapshot | None = None
 
@@ -103,6 +105,12 @@ class DropSnapshots(Request, frozen=True, kw_only=True):
     group: str | None
 
 
+class ResumedKernel(Request, frozen=True, kw_only=True):
+    """Reports that the notebook of a pausing kernel goes on; no response."""
+
+    pid: int
+
+
 class GetExitStatus(Request, frozen=True, kw_only=True):
     """Asks how a kernel's process ended; answered by `ExitStatus`."""
 
@@ -119,7 +127,16 @@ class StopParent(Request, frozen=True, kw_only=True):
     kill_kernels: bool = False
 
 
-AnyRequest = StartKernel | PreloadImports | RegisterSnapshot | DropSnapshots | GetExitStatus | GetStatus | StopParent
+AnyRequest = (
+    StartKernel
+    | PreloadImports
+    | RegisterSnapshot
+    | DropSnapshots
+    | ResumedKernel
+    | GetExitStatus
+    | GetStatus
+    | StopParent
+)
 
 
 class Response(Message, frozen=True, kw_only=True, tag_field="type", tag=True):

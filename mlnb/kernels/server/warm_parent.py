@@ -34,6 +34,7 @@ from mlnb.kernels.protocol.messages import (
     RegisterSnapshot,
     Response,
     Restarting,
+    ResumedKernel,
     StartKernel,
     Stopped,
 )
@@ -148,6 +149,9 @@ class WarmParent:
                 case DropSnapshots():
                     self.snapshots.end_group(request.group)
                     connection.close()
+                case ResumedKernel():
+                    connection.close()
+                    self.kernels.resume(request.pid)
                 case GetExitStatus():
                     self._respond(connection, ExitStatus(wait_status=self.kernels.exit_statuses.get(request.pid)))
                 case GetStatus():
@@ -175,16 +179,15 @@ class WarmParent:
             self._respond(queued.connection, Queued(position=len(self.queue)), close=False)
 
     def _has_capacity(self, request: StartKernel) -> bool:
-        """Return whether another kernel may start; one inside another's notebook always may."""
-        if not self.kernels.running or request.nested or request.jupyter_sockets:
+        """Return whether another kernel may start; one inside a notebook, or which all others may await, always may."""
+        if self.kernels.none_goes_on or request.nested or request.jupyter_sockets:
             return True
         enough_memory = available_memory() > FREE_MEMORY + self.kernels.max_memory
         return len(self.kernels.running) < request.max_kernels and enough_memory
 
     def _start_queued(self) -> None:
         """Start kernels for queued requests as long as there is capacity."""
-        while self.queue and self._has_capacity(self.queue[0].request):
-            queued = self.queue[0]
+        while queued := next((one for one in self.queue if self._has_capacity(one.request)), None):
             request = queued.request
             snapshot = self.snapshots.find(request.restore.id) if request.restore else None
             if snapshot is not None and self._restore(snapshot, queued):
@@ -192,7 +195,7 @@ class WarmParent:
             self.preload(request.imports)
             assert self.entry is not None
             kernel = self.standbys.take(self.entry, request) or self._fork(request)
-            del self.queue[0]
+            self.queue.remove(queued)
             with contextlib.suppress(OSError):  # the driver notices that it is gone
                 send_request(kernel.link, request, [queued.connection.fileno(), *queued.descriptors])
             kernel.link.close()
@@ -202,16 +205,16 @@ class WarmParent:
 
     def _started(self, pid: int, queued: QueuedRequest) -> None:
         """Note that a kernel has its request; close what it has taken over."""
-        self.kernels.add(pid, queued.request.notebook)
+        self.kernels.add(pid, queued.request.notebook, queued.request.pausing)
         self.served += 1
         queued.close()
 
     def _restore(self, snapshot: Snapshot, queued: QueuedRequest) -> bool:
-        """Have a snapshot fork the kernel of the first request; return whether it could."""
+        """Have a snapshot fork the kernel of a request; return whether it could."""
         pid = self.snapshots.restore(snapshot, queued.request, [queued.connection.fileno(), *queued.descriptors])
         if pid is None:
             return False
-        del self.queue[0]
+        self.queue.remove(queued)
         self._started(pid, queued)
         return True
 

@@ -19,6 +19,7 @@ from mlnb.cli.main import main
 from mlnb.kernels.driver import parent_client
 from mlnb.kernels.protocol import parent_paths
 from mlnb.kernels.server import warm_parent
+from mlnb.kernels.server.kernel_processes import KernelProcesses
 
 
 def test_what_notebooks_import_is_ready_the_next_time(project: Path) -> None:
@@ -139,8 +140,14 @@ def test_a_read_only_folder_is_reported(project: Path, engine: str) -> None:
 
 
 def test_a_kernel_waits_for_memory_that_its_container_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    parent = SimpleNamespace(kernels=SimpleNamespace(running=["a kernel"], max_memory=1 << 20))
+    kernels = KernelProcesses()
+    kernels.add(1, "a kernel", pausing=True)
+    kernels.max_memory = 1 << 20
+    parent = SimpleNamespace(kernels=kernels)
     request = SimpleNamespace(nested=False, jupyter_sockets=None, max_kernels=4)
+    monkeypatch.setattr(warm_parent, "available_memory", lambda: 0)
+    assert warm_parent.WarmParent._has_capacity(parent, request)  # for which the only kernel may wait
+    kernels.resume(1)
     for available, enough in ((warm_parent.FREE_MEMORY, False), (2 * warm_parent.FREE_MEMORY, True)):
         monkeypatch.setattr(warm_parent, "available_memory", lambda available=available: available)
         assert warm_parent.WarmParent._has_capacity(parent, request) is enough
