@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mlnb.codec import Record, encode, replace
 from mlnb.engine import runs
+from mlnb.engine.code_check import CodeCheck
 from mlnb.engine.events import CellStarted, EventDispatcher
 from mlnb.engine.files import write_private
 from mlnb.engine.job_factory import JobFactory
@@ -22,7 +23,7 @@ from mlnb.engine.stage_locks import StageLocks
 from mlnb.engine.stage_orders import AnyExecutor, Dispatcher, StageOrder
 from mlnb.engine.store import LINKED
 from mlnb.engine.test_set_access import Access, is_held_out, read_accesses
-from mlnb.errors import ContractBroken, RemoteError, StoreCorrupted
+from mlnb.errors import ContractBroken, NotebookError, RemoteError, StoreCorrupted
 
 
 class StageTask(Record, frozen=True, kw_only=True):
@@ -146,7 +147,13 @@ class StageRunner:
             job = replace(job, snapshots=snapshot_request(self.run, name, step.snapshots, scratch, restored))
         job.target.unlink(missing_ok=True)  # of an attempt before: it may be a link to an object of the store
         started, start = runs.now(), time.monotonic()
-        outcome = executor.execute(job, partial(self._on_cell, name))
+        code = CodeCheck(self.planner, step)
+
+        def on_cell(cell: int, cells: int, heading: str) -> None:
+            code.compare()
+            self._on_cell(name, cell, cells, heading)
+
+        outcome = executor.execute(job, on_cell)
         if restored and not outcome.restored:
             self.run.update_stage(name, reason=f"{step.reason}, which has ended: starts at the first cell")
         if outcome.state == OutcomeState.FAILED:
@@ -156,6 +163,9 @@ class StageRunner:
             return replace(outcome, error=outcome.error or note.error_class, transient=note.transient)
         if outcome.state != OutcomeState.FINISHED:
             return outcome
+        if code.has_changed:  # the result is not that of the key
+            message = f"NotebookError: the code of {name} was changed while it started, so that another one was planned"
+            return Outcome(state=OutcomeState.FAILED, message=message, error=NotebookError, transient=True)
         report = self.jobs.report(name, task.attempt)
         if report is None or not report.closed:
             message = "ContractBroken: the notebook ended without `stage.close()`"

@@ -190,6 +190,33 @@ def test_readers_of_an_artifact_that_was_saved_again_rerun(toy_root: Path) -> No
     assert stages["second"].reads["first"] == stages["first"].outputs["first"].digest
 
 
+class EditedAtFirst(Twice):
+    """An executor before whose first cell somebody edits the notebook that is being read."""
+
+    def execute(self, job: Job, on_cell: OnCell) -> Outcome:
+        """Edit, begin, and go on."""
+        if not self.begun:
+            toys.edit(self.project.root, "05_zero", '"zero", 0', '"zero", 1')
+        on_cell(0, 9, "")
+        return super().execute(job, on_cell)
+
+
+def test_code_that_is_edited_while_a_stage_starts_has_no_result_of_the_planned_code(toy_root: Path) -> None:
+    root = two(toy_root, "pass")
+    (root / "settings.ini").write_text(
+        (root / "settings.ini").read_text().replace("[mlnb]", "[mlnb]\nretry_seconds = 0.1")
+    )
+    project, executor = Project.find(root), EditedAtFirst(root)
+    graph = build_graph(read_notebooks(project.notebooks), ["zero", "first", "second"])
+    values = resolve_values(graph.stages, list(graph.stages), RequestedValues())
+    planner = Planner(project, graph, values, select(graph))
+    planned = planner.step("zero", {}).key
+    run = Pipeline(planner, executor, EventDispatcher([]), RunOptions(pipeline="train")).execute()
+    assert run.state == "finished" and executor.begun.count("zero") == 2
+    assert planned is not None and project.store.result(planned) is None
+    assert run.stages["zero"].key not in (None, planned) and len(run.stages["zero"].attempts) == 1
+
+
 EDIT = """
 import pathlib, time
 path = pathlib.Path("20_second.ipynb")
