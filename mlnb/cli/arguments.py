@@ -88,8 +88,10 @@ def add_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--profile", help="profile of settings.ini, such as quick")
     p.add_argument("--upto", metavar="STAGE", help="run this stage and the stages it depends on")
     p.add_argument("--from", dest="since", metavar="STAGE", help="run this stage and the stages that depend on it")
-    p.add_argument("--only", nargs="+", default=[], metavar="STAGE", help="run these stages only")
-    p.add_argument("--force", nargs="*", metavar="STAGE", help="run these stages (default: all) though unchanged")
+    p.add_argument("--only", nargs="+", action="extend", default=[], metavar="STAGE", help="run these stages only")
+    p.add_argument(
+        "--force", nargs="*", action="extend", metavar="STAGE", help="run these stages (default: all) though unchanged"
+    )
     p.epilog = EXAMPLES
 
 

@@ -24,7 +24,9 @@ def parser(p: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mlnb report`."""
     p.add_argument("run", nargs="?", default="latest", help="run, version such as @champion, or latest (default)")
     other = p.add_mutually_exclusive_group()
-    other.add_argument("--compare", nargs="+", metavar="RUN", help="write a comparison of these runs instead")
+    other.add_argument(
+        "--compare", nargs="+", action="extend", metavar="RUN", help="write a comparison of these runs instead"
+    )
     other.add_argument("--all", action="store_true", help="write an index of all runs with links to their reports")
     other.add_argument("--monitoring", action="store_true", help="write the monitoring report of the project instead")
     add_filters(p, all_models=False)

@@ -28,7 +28,12 @@ def parser(p: argparse.ArgumentParser) -> None:
     p.add_argument("output", metavar="OUT", help="a .parquet or .csv file, or its URL")
     p.add_argument("--run", default=LATEST, help="run, or version such as @champion (default: newest verified run)")
     p.add_argument(
-        "--keep", nargs="+", default=[], metavar="COLUMN", help="input columns that are written to the output"
+        "--keep",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="COLUMN",
+        help="input columns that are written to the output",
     )
     p.add_argument("--quarantine", metavar="FILE", help="write invalid rows there as JSON lines, and continue")
     p.add_argument(

@@ -1,5 +1,6 @@
 """`mlnb score` on a packaged model: output, counts, progress and refusals. Jobs are in `test_batch_job.py`."""
 
+import argparse
 import json
 from types import SimpleNamespace
 
@@ -52,6 +53,12 @@ def test_invalid_rows_are_refused_or_go_to_quarantine(packaged, tmp_path, capsys
     assert main(["score", "bad.csv", "out.csv", "--workers", "1", "--quarantine", "bad.jsonl"]) == 0
     assert "bad.jsonl  (2 invalid rows of 2)" in capsys.readouterr().out
     assert len((tmp_path / "bad.jsonl").read_text().splitlines()) == 2
+
+
+def test_columns_to_keep_may_be_stated_one_by_one():
+    parser = argparse.ArgumentParser()
+    score.parser(parser)
+    assert parser.parse_args(["in.csv", "out.csv", "--keep", "a", "--keep", "b", "c"]).keep == ["a", "b", "c"]
 
 
 def test_a_number_of_workers_below_one_is_refused(packaged, capsys):

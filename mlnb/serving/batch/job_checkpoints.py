@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from mlnb.engine.digests import digest_value
 from mlnb.engine.files import read_json, write_json, write_whole, writing
+from mlnb.errors import UsageError
 from mlnb.serving.runtime.model_parts import Row
 
 Position = tuple[int, int]  # index of a file in the input, position in it
@@ -110,7 +111,8 @@ class Checkpoint:
         """Write one part: predictions and bad rows first, then the position, which marks both as complete."""
         number = len(self.parts)
         part = self._path(number, "arrow")
-        table = pa.concat_tables(tables).unify_dictionaries()
+        schema = _common_schema([table.schema for table in tables])
+        table = pa.concat_tables([table.cast(schema) for table in tables]).unify_dictionaries()
         with writing(part) as file, pa.ipc.new_file(file, table.schema) as writer:
             writer.write_table(table)
         write_whole(self._path(number, "jsonl"), "".join(row.to_line() for row in bad).encode())
@@ -133,8 +135,29 @@ class Checkpoint:
         return self.folder / f"{number:06}.{kind}"
 
 
+def _common_schema(schemas: Sequence[pa.Schema]) -> pa.Schema:
+    """Return a schema for tables of which columns that are repeated from the input differ in their types.
+
+    Raises:
+        UsageError: no type has the values of all, such as texts and numbers.
+    """
+    first = schemas[0]
+    if all(schema.equals(first) for schema in schemas):
+        return first
+    try:
+        return pa.unify_schemas(schemas, promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        for name in first.names:
+            types = list(dict.fromkeys(str(schema.field(name).type) for schema in schemas))
+            if len(types) > 1:
+                raise UsageError(
+                    f"--keep {name}: found {' and '.join(types)} in different files, expected one type; convert one"
+                ) from None
+        raise
+
+
 def _write_parquet(parts: list[Path], file: IO[bytes]) -> None:
-    schema = _read(parts[0]).schema
+    schema = _common_schema([_read(part).schema for part in parts])
     repeated = [field.name for field in schema if pa.types.is_dictionary(field.type)]  # other columns rarely repeat
     described = [field.name for field in schema if not pa.types.is_floating(field.type)]  # others: no use
     numbered = {"row": "DELTA_BINARY_PACKED"}  # rows in order: a byte each, and no work to compress them
@@ -146,9 +169,8 @@ def _write_parquet(parts: list[Path], file: IO[bytes]) -> None:
 
 
 def _write_csv(parts: list[Path], file: IO[bytes]) -> None:
-    schema = pa.schema(
-        [f.with_type(f.type.value_type) if pa.types.is_dictionary(f.type) else f for f in _read(parts[0]).schema]
-    )
+    common = _common_schema([_read(part).schema for part in parts])
+    schema = pa.schema([f.with_type(f.type.value_type) if pa.types.is_dictionary(f.type) else f for f in common])
     with pc.CSVWriter(file, schema) as writer:
         for part in parts:
             for batch in _read(part).to_batches():

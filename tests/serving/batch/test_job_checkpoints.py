@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.csv as pc
+import pyarrow.parquet as pq
 import pytest
 
+from mlnb.errors import UsageError
 from mlnb.serving.batch.job_checkpoints import BadRow, Checkpoint, Counts, JobKey
 
 JOB = JobKey(files=[["rows.csv", "1"]], model="small:1", keep=[], quarantine=True, workers=1)
@@ -46,6 +48,16 @@ def test_parts_become_one_output(folder, tmp_path):
         "row": 4, "column": "age", "found": "'forty'", "expected": "a finite number", "values": {"age": "forty"},
     }  # fmt: skip
     assert not folder.exists()
+
+
+def test_columns_that_differ_in_their_types_have_one_that_holds_all(tmp_path):
+    checkpoint = Checkpoint(tmp_path / "parts", JOB)
+    checkpoint.add([pa.table({"row": [0], "id": pa.nulls(1)})], [], (0, 1), Counts(1, 1))
+    checkpoint.add([pa.table({"row": [1], "id": [7]}), pa.table({"row": [2], "id": [2.5]})], [], (0, 3), Counts(3, 3))
+    with pytest.raises(UsageError, match="--keep id: found double and string in different files"):
+        checkpoint.add([pa.table({"row": [3], "id": [0.5]}), pa.table({"row": [4], "id": ["x"]})], [], (1, 0), Counts())
+    checkpoint.finish(tmp_path / "out.parquet", None)
+    assert pq.read_table(tmp_path / "out.parquet").column("id").to_pylist() == [None, 7.0, 2.5]
 
 
 def test_a_line_names_the_file_of_several():
