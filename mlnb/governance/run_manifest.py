@@ -86,7 +86,8 @@ def read_manifest(run: Run) -> tuple[bytes, dict[str, Any], tuple[Signature, ...
         predicate = statement["predicate"]
         complete = {*DERIVED} <= {*predicate} and all(isinstance(part, dict) for part in predicate.values())
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
-        raise SchemaError(f"{path} is damaged: {error!r}; expected an in-toto statement about a run.") from None
+        fault = f"{type(error).__name__}: {error}"  # the repr of one of UTF-8 has the whole file
+        raise SchemaError(f"{path} is damaged: {fault}; expected an in-toto statement about a run.") from None
     if not (typed and named and complete):
         raise SchemaError(f"{path} is no in-toto statement about a run, as this version of mlnb writes it.")
     return payload, statement, signatures

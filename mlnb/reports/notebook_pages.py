@@ -46,7 +46,7 @@ def read_cells(notebook: Path) -> list[PageCell]:
     except FileNotFoundError:
         return []
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        warn_damaged(f"{notebook} is damaged and its page stays empty: {error!r}.")
+        warn_damaged(f"{notebook} is damaged and its page stays empty: {type(error).__name__}: {error}.")
         return []
 
 

@@ -64,6 +64,10 @@ def test_another_payload_is_refused(run: Run, tmp_path: Path) -> None:
         manifest_path(other).write_bytes(make_envelope(IN_TOTO, payload, None))
         with pytest.raises(SchemaError, match=r"manifest\.json"):
             read_manifest(other)
+    manifest_path(other).write_bytes(make_envelope(IN_TOTO, b'{"_type": "' + 9999 * b"x" + b'\xff"}', None))
+    with pytest.raises(SchemaError, match="codec can't decode byte 0xff in position") as raised:
+        read_manifest(other)
+    assert len(str(raised.value)) < 500  # not the whole file
 
 
 @pytest.mark.parametrize("value", [None, 5, "text", [], ["run", "stages", "budgets", "test_set_accesses"]])

@@ -132,7 +132,7 @@ class EmbeddingEndpoint:
             data = sorted(json.loads(body)["data"], key=lambda one: int(one["index"]))
             vectors = np.array([one["embedding"] for one in data], dtype=np.float32)
         except (ValueError, TypeError, KeyError) as error:
-            raise self._wrong(f"no list of vectors ({error!r})") from None
+            raise self._wrong(f"no list of vectors ({type(error).__name__}: {error})") from None
         if vectors.ndim != 2 or len(vectors) != count or not vectors.shape[1] or not np.isfinite(vectors).all():
             raise self._wrong(f"an array of shape {vectors.shape}, or with numbers that are not finite")
         return vectors

@@ -141,7 +141,8 @@ def _read_modules(folder: Path) -> list[dict[str, str]]:
         modules = [{name: str(module[name]) for name in ("type", "path")} for module in value]
         outside = [one["path"] for one in modules if Path(one["path"]).is_absolute() or ".." in Path(one["path"]).parts]
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise EmbeddingError(f"{folder / MODULES} lists no modules ({error!r}); copy the model again.") from None
+        fault = f"{type(error).__name__}: {error}"
+        raise EmbeddingError(f"{folder / MODULES} lists no modules ({fault}); copy the model again.") from None
     if outside:
         raise EmbeddingError(f"{folder / MODULES} names {outside[0]!r}, expected a path inside of the folder.")
     return modules

@@ -101,7 +101,7 @@ class CandidateCounts:
     Attributes:
         cuts: number of cuts.
         requests: users at a cut.
-        later: items that they took before the next cut.
+        later: items that they took before the next cut, without those that they rated 0.
         recall: share of these that are among the candidates.
     """
 
@@ -157,7 +157,8 @@ def make_candidates(log: Log, cuts: int = CUTS, most: int = MOST) -> tuple[pd.Da
             future = future[future["user"].isin(requested)]
         rows = collect(log, before, requested, most)
         rows = rows.merge(future, "left", ["user", "item"]).fillna({RELEVANCE: 0.0})
-        wanted, reached = wanted + len(future), reached + int((rows[RELEVANCE] > 0).sum())
+        wanted += int((future[RELEVANCE] > 0).sum())
+        reached += int((rows[RELEVANCE] > 0).sum())
         rows = rows[rows.groupby("user")[RELEVANCE].transform("max") > 0]
         codes, things = rows.pop("user"), log.items[rows.pop("item")]
         rows.insert(0, item, things)

@@ -113,6 +113,7 @@ def _read_ratings(values: pd.Series, name: str) -> np.ndarray:
 
 
 def _named(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """Return codes of the values, and their names as texts."""
+    """Return codes of the values, and their names as texts; values of one name, such as 1 and "1", have one code."""
     codes, different = pd.factorize(values, sort=True)
-    return codes, np.array([to_label(value) for value in different.tolist()], dtype=object)
+    merged, names = pd.factorize(np.array([to_label(value) for value in different.tolist()], dtype=object))
+    return merged[codes], names
