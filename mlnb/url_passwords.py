@@ -16,7 +16,7 @@ SECRET = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")  # a reference to an envi
 VARIABLE = "URL_PASSWORD_"  # followed by a number
 KEYS = "password|passwd|pwd|secret|token|access_token|api_?key|sig(?:nature)?|x-amz-signature"  # of a URL's query
 _LITERAL = re.compile(
-    r"(?P<before>\b[a-z][a-z0-9+.-]*://[^\s/@:?#'\"]*:"  # the user of a URL
+    r"(?P<before>\b[a-z][a-z0-9+.-]{0,40}://[^\s/@:?#'\"]*:"  # the user of a URL
     rf"|[?&](?:{KEYS})=)"
     r"(?P<password>(?!\$\{|\*\*\*)(?:(?<=:)[^\s/]+(?=@)|(?<==)[^\s&#'\"]+))",
     re.IGNORECASE,
