@@ -12,6 +12,7 @@ import pytest
 import toys
 from example_run import Example
 from forked_programs import fork_programs
+from hypothesis import settings
 from in_process import ReusedWorkers
 from shared import shared_folder
 
@@ -19,6 +20,9 @@ from shared import shared_folder
 os.environ.setdefault("MLNB_KERNELS_IDLE", "5")
 os.environ.setdefault("MLNB_SNAPSHOT_MINUTES", "0.2")
 os.environ["MLNB_CONFIG"] = str(Path(__file__).parent / "no_such_folder")  # tests do not use the user's signing key
+
+settings.register_profile("no deadline", settings(), deadline=None)  # a busy machine makes no test fail
+settings.load_profile("no deadline")
 
 FORKS = fork_programs()
 
