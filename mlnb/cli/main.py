@@ -167,6 +167,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         print(f"mlnb: the output cannot be written: {error.strerror}.", file=sys.stderr)
         return StoreFull.exit_code
+    finally:
+        if arguments is None:
+            from mlnb.engine.interrupts import end_by_signals
+
+            end_by_signals()
 
 
 def _run_command(arguments: Sequence[str] | None) -> int:
