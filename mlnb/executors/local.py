@@ -12,6 +12,7 @@ from mlnb import environment
 from mlnb.engine.stage_jobs import Job, OnCell, Outcome, OutcomeState, SnapshotRequest
 from mlnb.kernels.driver.worker_process import Worker
 from mlnb.kernels.protocol.jobs import NotebookJob, ResumeJob, SnapshotPlan
+from mlnb.url_passwords import hidden_passwords
 
 logger = logging.getLogger(__name__)
 
@@ -180,7 +181,7 @@ def _notebook_job(job: Job, pause_before: int | None) -> NotebookJob:
         target=str(job.target),
         parameters=job.parameters,
         folder=str(job.folder),
-        environment=job.environment,
+        environment=hidden_passwords() | job.environment,  # one that was read after the worker has started
         secrets=job.secrets,
         cell_timeout=job.cell_timeout,
         pause_before=pause_before,

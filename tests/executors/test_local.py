@@ -116,3 +116,13 @@ def test_one_job_is_prepared_at_a_time_and_continues_at_its_cell(executor: Local
     executor.discard(other.target)
     executor.discard(other.target)
     assert not executor._prepared and executor.execute(other, lambda *_: None).state == "finished"
+
+
+def test_a_password_that_is_read_after_a_worker_has_started(
+    executor: LocalExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert executor.execute(job(tmp_path), lambda *where: None).state == "finished"
+    monkeypatch.setenv("URL_PASSWORD_7", "swordfish")
+    reads_it = "import os\nassert os.environ['URL_PASSWORD_7'] == 'swordfish'"
+    assert executor.execute(job(tmp_path, reads_it), lambda *where: None).state == "finished"
+    assert len(executor._all) == 1
