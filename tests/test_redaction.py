@@ -68,7 +68,7 @@ def test_a_word_as_password_leaves_the_notebook_as_it_is_but_for_urls(word: str)
     assert notebook == expected
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.text(st.characters(min_codepoint=33, exclude_categories=["C", "Z"]), min_size=1))
 def test_no_password_is_left_in_a_url_and_every_notebook_is_valid(password: str) -> None:
     if any(character in password for character in "/<>'\"$&%\\{}"):  # what a URL or the page quotes otherwise

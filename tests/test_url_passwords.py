@@ -75,7 +75,7 @@ def test_each_password_is_reported_once_and_has_one_variable() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::mlnb.errors.PasswordWarning")
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc", "Zs", "Zl", "Zp"], exclude_characters="/\\0"), min_size=1))
 def test_no_password_is_left_in_a_url(password: str) -> None:
     if password.startswith(("${", "***")):

@@ -26,7 +26,7 @@ JUNK = st.one_of(
 CELLS = [None, np.nan, np.inf, pd.NA, pd.NaT, 0, 1, 2.5, True, "a", "b", "", b"c", 2**80, pd.Timestamp(0), 1j, (1,)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(["metric", "families", "trials", "seconds", "random_state", "n_jobs"]), JUNK)
 def test_a_parameter_is_used_or_refused_by_its_name(name, value):
     try:
@@ -59,7 +59,7 @@ def test_a_generator_draws_the_seed(make):
 
 
 @pytest.mark.filterwarnings("ignore")  # of scikit-learn, for targets in two dimensions
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.sampled_from(CELLS), min_size=1, max_size=9), st.booleans())
 def test_targets_are_used_or_refused(cells, series):
     y = pd.Series(cells, dtype=object) if series else cells

@@ -46,7 +46,7 @@ SPELLINGS = {  # a number -> how a column holds it
 }
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     st.lists(st.sampled_from(sorted(SPELLINGS)), min_size=1, max_size=3, unique=True), st.sampled_from(["", "category"])
 )

@@ -20,7 +20,7 @@ def rows_of(frame, whole=False):
     return [row for part in slice_frame(frame, SCHEMA, whole) for row in to_rows(part)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(NUMBERS, st.none() | st.text(max_size=3)), min_size=1, max_size=20), st.booleans())
 def test_slices_hold_the_values_of_the_rows(pairs, category):
     frame = pd.DataFrame(pairs, columns=["number", "letter"]).astype({"number": float})
@@ -29,7 +29,7 @@ def test_slices_hold_the_values_of_the_rows(pairs, category):
     assert rows_of(frame) == [{"number": number, "letter": letter} for number, letter in pairs]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.none() | st.booleans() | st.integers(0, 1) | st.floats(0, 1) | st.text(max_size=1), max_size=20))
 def test_values_of_several_types_keep_their_types(values):
     rows = rows_of(pd.DataFrame({"number": range(len(values)), "letter": pd.Series(values, dtype=object)}))

@@ -227,7 +227,7 @@ def edits(draw: st.DrawFn, side: str) -> tuple[Document, list[str]]:
     return Document(tuple(cells)), added
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(edits("ours"), edits("theirs"))
 def test_a_merge_is_a_valid_notebook_with_every_cell_that_the_user_added(
     ours: tuple[Document, list[str]], theirs: tuple[Document, list[str]]

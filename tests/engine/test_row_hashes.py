@@ -64,7 +64,7 @@ def test_only_tables_and_arrays_have_rows() -> None:
     assert row_hashes(pd.DataFrame({"a": []})).shape == (0,)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 5), max_size=12), st.lists(st.integers(0, 5), max_size=12))
 def test_a_row_counts_as_often_as_it_is_in_both(first: list[int], second: list[int]) -> None:
     shared = sum(min(first.count(value), second.count(value)) for value in range(6))

@@ -51,7 +51,7 @@ def test_the_fewest_items_count_as_moved() -> None:
 
 
 # A busy machine is slow at drawing examples, which is no property of the merge.
-patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+patient = settings(suppress_health_check=[HealthCheck.too_slow])
 
 sequences = st.lists(st.sampled_from("abcdefgh"), unique=True)
 

@@ -62,7 +62,7 @@ def test_a_name_that_is_given_twice_is_refused(root: Path, text: str) -> None:
         value_of(root, text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.recursive(ITEMS, lambda parts: st.lists(parts) | st.dictionaries(TEXTS, parts)))
 def test_what_is_accepted_can_be_recorded(value: Any) -> None:
     kind = {str: "str", float: "float", dict: "dict"}.get(type(value), "list[str]")

@@ -98,7 +98,7 @@ def test_no_output_requests_or_runs_anything(number: int) -> None:
     assert Requests(shown).matches == []
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.sampled_from(PIECES)))
 def test_no_mixture_of_pieces_does_either(pieces: list[str]) -> None:
     output = {

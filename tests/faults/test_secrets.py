@@ -172,7 +172,7 @@ def private_below(folder: Path) -> list[str]:
     return [str(path) for path in paths if not path.is_symlink() and path.stat().st_mode & 0o077]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(min_size=8, max_size=40).filter(lambda text: len(text.strip()) >= 8), st.text(max_size=30), st.data())
 @example("0" * 8, "", None)
 def test_any_secret_is_found_in_any_encoding(secret: str, around: str, data: st.DataObject | None) -> None:

@@ -127,7 +127,7 @@ def test_what_nobody_has_stated_is_left_out(inputs: DocumentInputs) -> None:
     assert metadata["model-index"] == []
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=TEXTS, kind=st.sampled_from(["number", "category", "date", "boolean", "vector"]), owner=TEXTS, text=TEXTS)
 def test_any_texts_give_valid_documents(inputs: DocumentInputs, name: str, kind: str, owner: str, text: str) -> None:
     columns = (DataColumn(name, kind, "feature", True, text), DataColumn(name + "!", kind, "", False, ""))

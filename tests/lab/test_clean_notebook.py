@@ -50,7 +50,7 @@ NOTEBOOKS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(NOTEBOOKS)
 def test_a_notebook_is_cleaned_as_nbdev_does(notebook):
     expected = copy.deepcopy(notebook)

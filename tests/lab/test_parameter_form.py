@@ -89,7 +89,7 @@ VALUES = {
 }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.fixed_dictionaries({}, optional=VALUES))
 def test_any_value_is_read_back_and_shown_as_it_is_typed(values):
     source = with_defaults(SOURCE, values)

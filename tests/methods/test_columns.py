@@ -57,7 +57,7 @@ def same(a, b):
     ],
 )
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_one_row_is_a_row_of_the_batch(kind, values, data):
     batch, column = data.draw(st.lists(values, min_size=1, max_size=12)), Column("c", kind)
     whole = to_array(batch, column)
@@ -66,14 +66,12 @@ def test_one_row_is_a_row_of_the_batch(kind, values, data):
 
 
 @given(st.lists(st.none() | st.floats(allow_infinity=False, allow_nan=False), min_size=1, max_size=20))
-@settings(deadline=None)
 def test_a_list_a_column_and_an_array_agree(values):
     column = Column("c", "number")
     assert same(to_array(values, column), to_array(pd.Series(values, dtype=float).to_numpy(), column))
 
 
 @given(st.lists(st.datetimes(datetime(1700, 1, 1), datetime(2200, 1, 1)), min_size=1, max_size=9))
-@settings(deadline=None)
 def test_dates_agree_in_every_representation(moments):
     column = Column("c", "date")
     expected = to_array(moments, column)
@@ -89,7 +87,7 @@ def test_labels_of_numbers_read_back(value):
 
 
 @given(st.dictionaries(st.sampled_from([*schema.names, "unknown"]), json_values), json_values)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_what_passes_the_check_becomes_arrays(row, other):
     row["needed"] = other
     problems = check_rows([row], schema)
@@ -100,7 +98,6 @@ def test_what_passes_the_check_becomes_arrays(row, other):
 
 
 @given(json_values)
-@settings(deadline=None)
 def test_the_check_never_raises(anything):
     check_rows(anything, schema)
     check_rows([anything], schema)

@@ -32,7 +32,7 @@ maps = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(share, min_size=1, max_size=40), maps, st.none() | share)
 def test_one_row_gets_the_response_that_it_gets_in_a_batch(shares, map_, threshold):
     p = np.c_[1 - np.array(shares), shares]
@@ -45,7 +45,7 @@ def test_one_row_gets_the_response_that_it_gets_in_a_batch(shares, map_, thresho
     assert (np.diff(final[order, 1]) >= 0).all(), "who ranked above stays above"
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.integers(2, 9), st.floats(0.05, 20), st.integers(0, 2**32 - 1), st.booleans())
 def test_one_row_of_many_classes_gets_the_response_that_it_gets_in_a_batch(k, temperature, seed, priced):
     random = np.random.default_rng(seed)
@@ -57,7 +57,7 @@ def test_one_row_of_many_classes_gets_the_response_that_it_gets_in_a_batch(k, te
     assert (calibrate(p, decision.calibration).argmax(1) == p.argmax(1)).all()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=30), st.lists(st.floats(-1e6, 1e6), min_size=1, unique=True))
 def test_one_interval_equals_that_in_a_batch(values, knots):
     band = ValueInterval(low=-1.5, high=0.5, x=sorted(knots), scale=[abs(x) + 1.0 for x in sorted(knots)])

@@ -38,7 +38,7 @@ def tables(draw):
     return schema, draw(st.lists(row, min_size=1, max_size=8)), draw(st.lists(row, min_size=1, max_size=8))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     tables(),
     st.fixed_dictionaries(
@@ -57,7 +57,7 @@ def test_a_row_alone_is_encoded_as_in_the_batch(table, options):
         assert again.transform(to_arrays([row], schema)).tobytes() == batch[i : i + 1].tobytes()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(tables())
 def test_names_are_unique_and_every_column_has_its_source(table):
     schema, training, _ = table

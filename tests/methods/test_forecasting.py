@@ -39,7 +39,7 @@ def encoder_of(unit: str, horizon: int) -> Windows:
 ENCODERS = {unit: encoder_of(unit, 5) for unit in ("h", "D", "B", "W", "M", "Q", "Y")}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(VALUES, VALUES, st.sampled_from(sorted(ENCODERS)), st.integers(2, 39), st.integers(-9000, 9000))
 def test_only_periods_of_the_window_are_read(
     past: list[float | None], other: list[float | None], unit: str, origin: int, first: int

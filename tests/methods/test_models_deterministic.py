@@ -95,7 +95,7 @@ def test_loaded_predicts_as_fitted_and_saves_the_same_bytes(models, tmp_path, fa
     assert files_of(save_model(loaded, tmp_path / "b")) == files_of(tmp_path / "a")
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(arrays(np.float64, st.tuples(st.integers(1, 40), st.just(6)), elements=st.floats(allow_infinity=False)))
 def test_a_row_alone_is_predicted_as_in_the_batch(models, X):
     for model in models.values():

@@ -48,7 +48,7 @@ def tables(draw):
     return schema, learned, draw(st.lists(st.fixed_dictionaries(each) | some, min_size=1, max_size=4)), options
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(tables())
 def test_a_row_has_the_bits_of_the_batch_or_is_none(table):
     schema, learned, rows, options = table

@@ -53,7 +53,7 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(JSON)
 def test_the_bytes_are_the_same_value_and_do_not_depend_on_order(value: object) -> None:
     data = canonical_json(value)

@@ -57,7 +57,7 @@ class Means(ColumnEncoder):
 """
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(st.data())
 def test_a_row_alone_has_the_bits_of_the_batch_and_of_the_loaded_encoder(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(list(CELLS)))
@@ -149,7 +149,7 @@ JUNK = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.dictionaries(st.sampled_from(["name", "kinds", "supervised", "rowwise", "files", "stored", "libraries"]), JUNK)
 )

@@ -114,7 +114,7 @@ def test_a_model_that_is_not_stored_is_read_in_the_folder_and_compared(
         Encoder.from_json(saved)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.binary(max_size=60), st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF89a", b"BM"]))
 def test_any_bytes_are_an_image_or_a_value_that_cannot_be_used(data: bytes, start: bytes) -> None:
     text = base64.b64encode(start + data).decode()

@@ -40,7 +40,7 @@ def opinions(count, seed, words=40):
     return [" ".join(random.choice(names, words, p=chances[one] / chances[one].sum())) for one in y], y
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(texts, min_size=4, max_size=8), st.lists(texts, min_size=1, max_size=4), st.sampled_from([0, 2, 3]))
 def test_a_row_has_the_bits_of_the_batch(learned, rows, classes):
     encoder = fit([*learned, *MIXED, *MIXED], np.arange(len(learned) + 18) % max(classes, 2), classes)
@@ -52,7 +52,7 @@ def test_a_row_has_the_bits_of_the_batch(learned, rows, classes):
         assert encode(row).tobytes() == numbers.tobytes()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(texts.filter(bool), st.sampled_from([0, 2]))
 def test_contributions_of_words_sum_to_the_score(text, classes):
     codec = fit([*MIXED, text] * 3, np.arange(30) % 2, classes).codecs[0]

@@ -24,7 +24,7 @@ def define(codec: TextCodec, text: str) -> list[float]:
     return [weight / length if weight else 0.0 for weight in weights]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(texts, min_size=1, max_size=6), texts, st.sampled_from([2, 5, 4096]))
 def test_weights_are_those_of_their_definition(learned, text, buckets):
     codec = TextCodec.fit("t", np.array(learned, dtype=object), buckets, 64, 0)

@@ -174,7 +174,7 @@ def test_a_stated_metric_of_another_task_or_out_of_range_is_refused() -> None:
         state("y", metric="profit", bound=7)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 1), st.floats(0, 1), st.integers(0, 3)), min_size=1, max_size=12))
 def test_weights_are_repeated_rows(table: list[tuple[int, float, int]]) -> None:
     use_metrics([PROFIT])
@@ -190,7 +190,7 @@ def test_weights_are_repeated_rows(table: list[tuple[int, float, int]]) -> None:
 JUNK = st.one_of(st.none(), st.booleans(), st.integers(-9, 9), st.floats(), st.text(max_size=5), st.just(("binary",)))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.dictionaries(st.sampled_from(["name", "tasks", "direction", "needs", "low", "high"]), JUNK, min_size=1))
 def test_any_declaration_is_refused_or_can_be_registered(changed: dict[str, object]) -> None:
     kind = type("Changed", (type(load_metric(CODE, FILE).metric),), changed)

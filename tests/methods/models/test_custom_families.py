@@ -145,7 +145,7 @@ def test_importance_is_by_permutation() -> None:
     assert affordable_rows(Model("halves", "regression", 0, 4, slow), 50)[0] < affordable_rows(model, 50)[0]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.data())
 def test_codes_are_consecutive_and_absent_classes_have_probability_zero(data: st.DataObject) -> None:
     classes = data.draw(st.integers(2, 6))
@@ -173,7 +173,7 @@ NAMES = st.one_of(st.text(max_size=4), st.sampled_from(["depth", "a b", "a" * 10
 JUNK = st.one_of(NUMBERS, st.text(max_size=5), st.lists(NUMBERS, max_size=2), st.just({}), st.just([["binary"]]))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_any_declaration_is_refused_or_can_be_searched(data: st.DataObject) -> None:
     space = data.draw(

@@ -34,7 +34,7 @@ def test_a_fit_that_ends_does_not_show_the_warnings_of_another() -> None:
         warnings.warn("the filters are those of before", ConvergenceWarning, stacklevel=1)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(1, 4), st.integers(1, 60), st.integers(1, 40), st.booleans(), st.integers(0, 2**32 - 1))
 def test_sums_do_not_depend_on_the_number_of_rows(rows, columns, outputs, turned, seed) -> None:
     random = np.random.default_rng(seed)

@@ -66,7 +66,7 @@ def test_a_model_is_saved_with_its_bits_and_scores_a_row_as_a_batch(family, kind
     st.lists(st.floats(0, 1e300) | st.sampled_from([0.0, 1.0, 1e300, 5e-324]), min_size=1, max_size=30),
     st.lists(st.floats(allow_nan=False), min_size=1, max_size=9),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_target_gives_finite_predictions_in_its_range(values, logs):
     y, z = np.array(values), np.array(logs)
     transform = learn_log(y, smearing_factor(y, y[::-1]))

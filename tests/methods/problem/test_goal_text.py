@@ -44,7 +44,7 @@ def number_text(value: float, style: str) -> str:
     return text.replace(".", ",") if style == "comma" else text
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     words=st.sampled_from(sorted(METRICS)),
     value=st.integers(1, 99).map(lambda n: n / 100),
@@ -69,7 +69,7 @@ def test_phrasings(words: str, value: float, style: str, position: str, data: st
     assert (bound.metric, bound.bound) == (metric, pytest.approx(1 - value if flipped else value)), goal
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     metric=st.sampled_from(sorted(METRICS)),
     first=st.sampled_from(
@@ -84,7 +84,7 @@ def test_numbers_in_words_are_refused(metric: str, first: str, template: str) ->
         read_goal(template.format(m=metric, w=first), stated=True)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     metric=st.sampled_from(sorted(METRICS)),
     other=st.sampled_from(
@@ -119,7 +119,7 @@ def accounted(goal: StatedGoal) -> set[float]:
     return {round(v, 9) for v in every | {100 * (1 - v) for v in values}}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.sampled_from(WORDS), min_size=1, max_size=9).map(" ".join))
 def test_no_number_is_dropped(goal: str) -> None:
     try:

@@ -20,7 +20,7 @@ def label(**counts: int) -> pd.DataFrame:
     return pd.DataFrame({"x": np.arange(ROWS), "label": labels + [None] * (ROWS - len(labels))})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(PAIRS), st.integers(1, 90), st.integers(2, 90))
 def test_the_anomaly_is_found_by_its_name(pair: tuple[str, str], normal: int, anomalies: int) -> None:
     table = label(**dict(zip(pair, (normal, anomalies), strict=True)))

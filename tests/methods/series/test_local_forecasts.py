@@ -12,7 +12,7 @@ VALUES = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(VALUES, st.integers(1, 7), st.integers(1, 9))
 def test_a_window_has_the_same_bits_alone_and_after_missing_values(values, season, horizon):
     window = np.r_[[np.nan] * 5, values]
@@ -21,7 +21,7 @@ def test_a_window_has_the_same_bits_alone_and_after_missing_values(values, seaso
     assert local_forecasts(others, season, horizon)[:1].tobytes() == alone.tobytes()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(VALUES, st.integers(1, 7))
 def test_forecasts_are_finite_and_stay_near_the_window(values, season):
     window = np.array(values)

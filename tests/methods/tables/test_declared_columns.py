@@ -51,7 +51,7 @@ def tables(draw):
 
 
 @given(tables())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_all_readers_encode_the_training_rows_alike(table):
     raw, declared = table
     typed, schema, _ = clean(raw, declarations=declared)
@@ -167,7 +167,7 @@ def test_names_are_those_of_the_table_however_they_are_spelled(stated, present):
         ),
     )
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_values_of_any_type_are_a_declaration_or_an_error(values):
     def toml(value):
         if isinstance(value, dict):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from mlnb.methods.tables.layouts import count_names, find_layout
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_position_makes_no_row_the_header(data: st.DataObject) -> None:
     width = data.draw(st.integers(2, 6))
@@ -19,7 +19,7 @@ def test_a_position_makes_no_row_the_header(data: st.DataObject) -> None:
     assert (expected.header, expected.skipped, expected.names) == (plain.header, plain.skipped, plain.names)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2), st.integers(2, 8), st.data())
 def test_a_number_that_names_a_column_is_found(first: int, width: int, data: st.DataObject) -> None:
     names = [str(first + index) for index in range(width)]

@@ -30,7 +30,7 @@ def bits(response):
     return {name: bits(getattr(response, name)) for name in fields} if fields else response
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(share, min_size=1, max_size=30), maps, st.none() | share)
 def test_a_compiled_classifier_gives_the_bits_of_the_definition(shares, map_, threshold):
     p = np.c_[1 - np.array(shares), shares]
@@ -41,7 +41,7 @@ def test_a_compiled_classifier_gives_the_bits_of_the_definition(shares, map_, th
     assert "define" not in responder.__qualname__
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(values, min_size=1, max_size=30),
     st.lists(values, min_size=1, max_size=9, unique=True).map(sorted).map(tuple),

@@ -36,7 +36,7 @@ def test_stated_kinds_that_contradict_the_table(options: dict[str, str], message
         choose_kind(BINARY, SCHEMA, **options)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 1)), min_size=6, max_size=20), st.floats(0.1, 0.5))
 def test_both_parts_of_a_ranking_have_relevant_rows(rows: list[tuple[int, int]], share: float) -> None:
     table = pd.DataFrame(rows, columns=["who", "y"])
@@ -56,7 +56,7 @@ def test_groups_and_time_are_stated_together() -> None:
         split_rows(panel, NUMBER, "group_time", column="who", time="day")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(st.tuples(st.integers(0, 9), st.integers(0, 12)), min_size=6, max_size=60),
     st.floats(0.05, 0.5),
@@ -126,7 +126,7 @@ def test_rows_without_a_label_are_split_like_a_class(missing: object) -> None:
     assert np.ptp(np.bincount(folds)) <= 1 and set(folds[table["fraud"].iloc[training].notna()]) == {0, 1}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(12, 60), st.integers(1, 5), st.integers(0, 9), st.booleans(), st.integers(1, 2))
 def test_copies_are_on_one_side_and_in_one_fold(rows: int, times: int, seed: int, numeric: bool, repeats: int) -> None:
     random = np.random.default_rng(seed)

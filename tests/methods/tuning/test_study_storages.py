@@ -48,7 +48,7 @@ def test_a_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
         assert optuna.get_all_study_names(storage) == ["one"]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.binary(max_size=40), st.booleans())
 def test_what_a_killed_process_left_is_removed(
     tmp_path_factory: pytest.TempPathFactory, left: bytes, large: bool
@@ -64,7 +64,7 @@ def test_what_a_killed_process_left_is_removed(
     assert indices(path) == [0, 1, 2] and path.read_bytes().startswith(whole + b"{")
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(cut=st.integers(0, 3000))
 def test_a_journal_of_any_length_can_be_continued(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
     path = tmp_path_factory.mktemp("journal") / "study.log"

@@ -58,7 +58,7 @@ def test_too_many_rows_are_refused():
     assert caught.value.status == 413
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows=st.lists(st.dictionaries(st.text(), SCALARS | st.lists(SCALARS, max_size=3), max_size=5), max_size=8))
 def test_slices_hold_what_the_whole_text_holds(rows):
     padded = [*rows, *([LONG] * 300)]
@@ -110,7 +110,7 @@ PIECES += [
 PIECES += [b'"a":1,', b'{"a":2}', b"\x00", b"\x0b", b"\n"]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     rows=st.lists(st.dictionaries(st.text(), SCALARS | st.lists(SCALARS, max_size=2), max_size=3), max_size=3),
     changes=st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 2), st.sampled_from(PIECES)), max_size=2),

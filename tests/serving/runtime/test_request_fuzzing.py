@@ -31,7 +31,7 @@ def predictor(material, tmp_path_factory):
     return Predictor.load(material("linear").bundle(tmp_path_factory.mktemp("any") / "service").folder / "model")
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 @given(rows=st.lists(st.dictionaries(COLUMNS, VALUES, max_size=8), max_size=3) | VALUES)
 def test_any_json_gets_predictions_or_a_refusal(predictor, rows):
     try:
@@ -44,7 +44,7 @@ def test_any_json_gets_predictions_or_a_refusal(predictor, rows):
         assert len(predictions) == len(rows)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(rows=st.lists(st.fixed_dictionaries(FITTING), min_size=1, max_size=3))
 def test_valid_rows_get_equal_predictions_alone_and_in_a_batch(predictor, rows):
     rows = read_rows(json.dumps(rows).encode())
@@ -54,7 +54,7 @@ def test_valid_rows_get_equal_predictions_alone_and_in_a_batch(predictor, rows):
         assert all(math.isfinite(value) and 0 <= value <= 1 for value in prediction["probabilities"].values())
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 @given(body=st.binary(max_size=50))
 def test_any_bytes_are_rows_or_refused(body):
     try:

@@ -14,7 +14,7 @@ FULL = OSError(28, "No space left on device")
 write = os.write
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(1, 200), min_size=1, max_size=12), st.data())
 def test_no_record_is_torn_or_merged(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], data: st.DataObject

@@ -49,7 +49,7 @@ def tasks(material, tmp_path_factory):
     ]
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25, derandomize=True)
 @given(rows=ROWS)
 def test_all_paths_agree(tasks, read, rows):
     for task in tasks:

@@ -15,7 +15,7 @@ VALUES = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(VALUES, st.integers(1, 7), st.integers(1, 9), st.booleans())
 def test_plain_python_and_numpy_agree_to_the_last_bit(values, season, horizon, positive):
     window = np.abs(values) + 1.0 if positive else np.array(values)

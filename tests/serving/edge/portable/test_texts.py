@@ -37,7 +37,7 @@ def encode_text():
     return run_path(str(PORTABLE / "texts.py"))["encode_text"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(texts)
 def test_any_text_has_the_same_bits(codecs, encode_text, text):
     for codec, fields in codecs:
