@@ -291,7 +291,7 @@ def compile_responder(contract: ProblemContract, decision: Decision) -> Responde
 
 
 def _compile_class(classes: tuple[str, ...], threshold: float | None, isotonic: Isotonic | None) -> Responder:
-    """Return the responder of a classifier: by threshold, else the most probable class."""
+    """Return the responder of a classifier: the most probable class, or of two classes that by the threshold."""
     calibrate = None if isotonic is None else _compile_line(isotonic.x, isotonic.y)
 
     def respond_binary(p: list[float]) -> Response:
@@ -305,8 +305,7 @@ def _compile_class(classes: tuple[str, ...], threshold: float | None, isotonic: 
         return respond_binary
 
     def respond_one(p: list[float]) -> Response:
-        label = p.index(max(p)) if threshold is None else int(p[1] >= threshold)
-        return ClassResponse(prediction=classes[label], probabilities=dict(zip(classes, p, strict=True)))
+        return ClassResponse(prediction=classes[p.index(max(p))], probabilities=dict(zip(classes, p, strict=True)))
 
     return respond_one
 

@@ -31,7 +31,6 @@ class RowProtection:
     def __init__(self, schema: Schema) -> None:
         self._protection = Protection.of(schema, ProcessSettings().personal_key)
         self.vectors, self._names = vector_sizes(schema), frozenset(schema.names)
-        self._changes_rows = bool(self)
 
     def check_key(self) -> None:
         """Log a warning when pseudonyms need a key and there is none: requests may hold pseudonyms already.
@@ -52,8 +51,6 @@ class RowProtection:
 
     def rows(self, rows: list[Row]) -> list[Row]:
         """Return rows without personal data and lists; the rows themselves where there are none. Raises `BadRows`."""
-        if not self._changes_rows:
-            return rows
         if self.vectors:
             rows = split_rows(rows, self.vectors, self._names)
         if not self._protection:
