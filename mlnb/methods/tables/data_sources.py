@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from ...column_files import IN_MEMORY, ColumnFiles
 from ...errors import DataError
+from ..contracts.table_formats import LAYOUT_COUNTS
 from .arrow_tables import expand_columns, read_arrow, release_memory, restore_codes
 from .columns import nearest, take_columns, with_columns
 from .databases import read_database, read_database_file
@@ -260,8 +261,7 @@ def _read_files(source: str, options: Mapping[str, Any]) -> tuple[pd.DataFrame, 
         return tables[0], read
     read |= {"files": len(parts), "bytes": sum(each["bytes"] for each in reads.values())}
     if "layout" in read:
-        added = ("short_rows", "footer", "headers")
-        counts = {key: sum(each["layout"][key] for each in reads.values()) for key in added}
+        counts = {key: sum(each["layout"][key] for each in reads.values()) for key in LAYOUT_COUNTS}
         read["layout"] = {**read["layout"], **counts}
     return join_rows(tables, options["files"], options["bytes"]), read
 

@@ -62,8 +62,11 @@ class DayOrder(Record, frozen=True, kw_only=True):
 
 def find_day_order(texts: Sequence[str]) -> DayOrder:
     """Return the evidence about the order of day and month in different texts; none where the year comes first."""
-    if _find_year_first(texts)[0]:
-        return DayOrder()
+    return DayOrder() if _find_year_first(texts)[0] else _count_orders(texts)
+
+
+def _count_orders(texts: Sequence[str]) -> DayOrder:
+    """Return the evidence in texts whose year does not come first."""
     day = month = undecided = pointed = 0
     for text in texts:
         match = _DAYS.fullmatch(text)
@@ -183,7 +186,7 @@ def infer_date_format(texts: Sequence[str], dayfirst: tuple[bool, bool] = (False
         return None
     first, certain = dayfirst
     year_first, sure = _find_year_first(given)
-    order = find_day_order(given)
+    order = DayOrder() if year_first else _count_orders(given)
     if order.undecided and not certain and not (order.day_first or order.month_first):
         first, certain = _by_spacing(given, first)
     clocks = [clock for clock in _TIMES if (clock != "") == (sample.str.contains(":").mean() > 0.5)]

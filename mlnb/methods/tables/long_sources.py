@@ -15,6 +15,7 @@ import pandas as pd
 
 from ...column_files import IN_MEMORY
 from ...errors import DataError
+from ..contracts.table_formats import LAYOUT_COUNTS
 from .data_sources import PROJECT_SOURCE, describe_source, hide_secrets, place_source, read_table
 from .delimited import describe_layout
 from .delimited_blocks import DelimitedFile, inspect_file, replace_file, write_files
@@ -114,6 +115,6 @@ def _describe(parts: Sequence[Part], files: Sequence[DelimitedFile]) -> dict[str
     sizes = [Path(part.path).stat().st_size for part in parts]
     read = {"format": "csv", "digest": digest_parts(digests), "bytes": sum(sizes), **describe_layout(files[0].layout)}
     if len(parts) > 1:
-        counts = {key: sum(getattr(file.layout, key) for file in files) for key in ("short_rows", "footer", "headers")}
+        counts = {key: sum(getattr(file.layout, key) for file in files) for key in LAYOUT_COUNTS}
         read |= {"files": len(parts), "layout": {**read["layout"], **counts}}
     return read
