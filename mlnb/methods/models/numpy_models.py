@@ -53,7 +53,7 @@ def fit_scaler(
 
     present = ~np.isnan(X)
     fill = np.array([_median(X[k, j], select_rows(counts, k)) for j, k in enumerate(present.T)])
-    X = np.clip(np.where(present, X, fill), -MAX_VALUE, MAX_VALUE)
+    X = _impute(fill, X)
     learned = {"fill": fill}
     if quantile_transform:
         shares = np.linspace(0.0, 1.0, KNOTS)
@@ -66,6 +66,11 @@ def fit_scaler(
     mean, scale = _moments(X, counts)
     constant = scale <= 1e-12 * np.abs(mean)  # apart from rounding
     return {**learned, "mean": mean, "scale": np.where(constant | (scale == 0), 1.0, scale)}
+
+
+def _impute(fill: np.ndarray, X: np.ndarray) -> np.ndarray:
+    """Return rows (n, d) with `fill` (d,) for missing values, within the largest values."""
+    return np.asarray(np.clip(np.where(np.isnan(X), fill, X), -MAX_VALUE, MAX_VALUE))
 
 
 def _moments(values: np.ndarray, counts: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
@@ -102,15 +107,12 @@ def fit_bins(X: np.ndarray, fill: np.ndarray, bins: int, counts: np.ndarray | No
     Returns:
         bin_columns, bin_starts and bin_widths (m,), column after column; empty where there are no bins.
     """
-    X = np.clip(np.where(np.isnan(X), fill, X), -MAX_VALUE, MAX_VALUE)
-    edges = [np.unique(line) for line in _quantiles(X, np.linspace(0.0, 1.0, bins + 1), counts)]
+    edges = [np.unique(line) for line in _quantiles(_impute(fill, X), np.linspace(0.0, 1.0, bins + 1), counts)]
     chosen = [j for j, line in enumerate(edges) if len(line) > LEAST_BINS]
-    if (most := min(bins, MOST_BINS // max(1, len(chosen)))) < LEAST_BINS:
+    if not chosen or (most := min(bins, MOST_BINS // len(chosen))) < LEAST_BINS:
         return {}
     if most < bins:
         return fit_bins(X, fill, most, counts)
-    if not chosen:
-        return {}
     columns = np.concatenate([np.full(len(edges[j]) - 1, j) for j in chosen])
     starts = np.concatenate([edges[j][:-1] for j in chosen])
     widths = np.concatenate([np.diff(edges[j]) for j in chosen])
@@ -125,8 +127,8 @@ def encode_bins(learned: Mapping[str, Any], X: np.ndarray) -> np.ndarray:
         X: (n, d), NaN for missing.
     """
     columns, starts, widths = (np.asarray(learned[name]) for name in ("bin_columns", "bin_starts", "bin_widths"))
-    X = np.clip(np.where(np.isnan(X), learned["fill"], X), -MAX_VALUE, MAX_VALUE)
-    return np.asarray(np.clip((X[:, columns.astype(np.int64)] - starts) / widths, 0.0, 1.0))
+    values = _impute(learned["fill"], X)[:, columns.astype(np.int64)]
+    return np.asarray(np.clip((values - starts) / widths, 0.0, 1.0))
 
 
 def scale_columns(learned: Mapping[str, Any], X: np.ndarray, smooth_clip: bool = False) -> np.ndarray:

@@ -193,12 +193,10 @@ class _Selection:
 
     def affordable(self, weights: np.ndarray) -> list[tuple[TrialResult, EnsembleMember]] | None:
         """Return the members with the largest bags within the latency and time budgets; None when none are."""
-        most = BAG_SIZES[0][1] if self.plan.bagging else 1
-        largest = self.members(weights, most)
-        for limit in range(most, 0, -1):
-            members = self.members(weights, limit)
+        for most in range(BAG_SIZES[0][1] if self.plan.bagging else 1, 0, -1):
+            members = self.members(weights, most)
             if self._fits(members):
-                return self._fill(members, largest)
+                return members
         return None
 
     def _fits(self, members: Sequence[tuple[TrialResult, EnsembleMember]]) -> bool:
@@ -211,11 +209,13 @@ class _Selection:
         self.timed_out |= not in_time
         return in_time
 
-    def _fill(
-        self, members: list[tuple[TrialResult, EnsembleMember]], largest: list[tuple[TrialResult, EnsembleMember]]
-    ) -> list[tuple[TrialResult, EnsembleMember]]:
-        """Return the members with larger bags, those of the largest weight first, as far as the budgets allow."""
-        for at in sorted(range(len(members)), key=lambda at: -members[at][1].weight):
+    def fill_budgets(self, weights: np.ndarray) -> list[tuple[TrialResult, EnsembleMember]] | None:
+        """Return the affordable members; those of the largest weight get larger bags as far as the budgets allow."""
+        members = self.affordable(weights)
+        if members is None or not self.plan.bagging:
+            return members
+        largest = self.members(weights, BAG_SIZES[0][1])
+        for at in np.argsort([-member.weight for _, member in members], kind="stable").tolist():
             trial, member = members[at]
             fewest, most = (int(one.params.get("bags", 1)) for one in (member, largest[at][1]))
             for bags in range(fewest + 1, most + 1):
@@ -274,7 +274,7 @@ def choose_winner(
             seed=plan.seed,
             tolerance=plan.tolerance,
         )
-    pairs = selection.affordable(weights) or selection.members(weights, 1)
+    pairs = selection.fill_budgets(weights) or selection.members(weights, 1)
     needed = selection.seconds(pairs)
     prediction = blend(predictions, weights)
     best = _describe(pairs, truth, prediction, plan)

@@ -35,10 +35,15 @@ def _probabilities(graph: Graph, scores: str, outputs: int) -> str:
     return to_both(graph, graph.op("Div", 1.0, graph.op("Add", graph.op("Exp", graph.op("Neg", scores)), 1.0)))
 
 
+def _impute(graph: Graph, native: Mapping[str, Any], X: str) -> str:
+    """Return rows (n, d) without missing values."""
+    return graph.op("Where", graph.op("IsNaN", X), np.asarray([native["fill"]], dtype=np.float64), X)
+
+
 def _scale(graph: Graph, native: Mapping[str, Any], X: str) -> str:
     """Return rows (n, d) filled, mapped by quantiles where they were learned, and standardized."""
-    fill, mean, scale = (np.asarray([native[name]], dtype=np.float64) for name in ("fill", "mean", "scale"))
-    filled = graph.op("Where", graph.op("IsNaN", X), fill, X)
+    mean, scale = (np.asarray([native[name]], dtype=np.float64) for name in ("mean", "scale"))
+    filled = _impute(graph, native, X)
     if "knots" in native:
         clipped = graph.op("Clip", filled, -MAX_VALUE, MAX_VALUE)
         mapped = [
@@ -50,9 +55,8 @@ def _scale(graph: Graph, native: Mapping[str, Any], X: str) -> str:
 
 def _encode_bins(graph: Graph, native: Mapping[str, Any], X: str) -> str:
     """Return the piecewise linear encoding of rows (n, m)."""
-    names = ("fill", "bin_starts", "bin_widths")
-    fill, starts, widths = (np.asarray([native[name]], dtype=np.float64) for name in names)
-    filled = graph.op("Clip", graph.op("Where", graph.op("IsNaN", X), fill, X), -MAX_VALUE, MAX_VALUE)
+    starts, widths = (np.asarray([native[name]], dtype=np.float64) for name in ("bin_starts", "bin_widths"))
+    filled = graph.op("Clip", _impute(graph, native, X), -MAX_VALUE, MAX_VALUE)
     picked = graph.op("Gather", filled, np.asarray(native["bin_columns"]).astype(np.int64), axis=1)
     return graph.op("Clip", graph.op("Div", graph.op("Sub", picked, starts), widths), 0.0, 1.0)
 
