@@ -21,7 +21,7 @@ def to_mathml(formula: re.Match[str]) -> str:
     from latex2mathml.converter import convert  # a requirement of the site only
 
     if formula[1] is None:
-        return str(convert(formula[2]))
+        return f"<span>{convert(formula[2])}</span>"  # Markdown begins a block at a line that starts with <math>
     return f'\n\n<div class="math">{convert(" ".join(formula[1].split()), display="block")}</div>\n\n'
 
 

@@ -3,7 +3,9 @@
 import ast
 import base64
 import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import docs
 import docs_api
@@ -78,6 +80,14 @@ def test_formulas_are_found_in_prose_only() -> None:
     prose = docs_math.outside_of_code(text)[::2]
     assert [match[2] for part in prose for match in docs_math.MATH.finditer(part)] == ["x^2"]
     assert "".join(docs_math.outside_of_code(text)) == text
+
+
+def test_a_formula_at_the_start_of_a_line_stays_in_its_paragraph(monkeypatch: pytest.MonkeyPatch) -> None:
+    converter = SimpleNamespace(convert=lambda formula, **_: f"<math>{formula}</math>")
+    monkeypatch.setitem(sys.modules, "latex2mathml.converter", converter)
+    monkeypatch.setitem(sys.modules, "latex2mathml", SimpleNamespace(converter=converter))
+    page = docs_math.on_page_markdown("limited by\n$z/3$, the clipping\n\n$$x$$")
+    assert "limited by\n<span><math>z/3</math></span>, the" in page and '<div class="math"><math>x</math></div>' in page
 
 
 @pytest.mark.parametrize("name", ["run", "deploy", "keys"])
