@@ -24,7 +24,7 @@ from .embedding_choice import EMBEDDINGS, WITHOUT, CHOOSING, apply_choice
 from .family_interface import FitSpec
 from .fitted_models import TRANSFORMED, Model, inner_model, is_booster
 from .learning_to_rank import RANKERS, fit_ranker
-from .numpy_models import MAX_VALUE, fit_linear, fit_knn, fit_mlp
+from .numpy_models import MAX_VALUE, fit_linear, fit_knn, fit_mlp, taught_rows
 from .residual_models import RESIDUAL, split_base
 from .search_spaces import check_families
 from mlnb.methods.models.skewed_targets import (
@@ -320,7 +320,8 @@ def fit_model(
         return Model("ensemble", task, 0, X.shape[1], {"members": [first, rest], "weights": [1.0, 1.0]})
     if int(chosen.get("bags", 1)) > 1 and family in ("lightgbm", *RANKERS):
         return _fit_bag(family, chosen, X, y, groups, weights, spec, valid, valid_weights, record, stop)
-    if classes and (family == "baseline" or len(np.unique(y)) == 1):
+    learned = y[taught_rows(weights)] if family == "mlp" and weights is not None else y
+    if classes and (family == "baseline" or len(np.unique(learned)) == 1):
         shares = np.bincount(y.astype(np.int64), weights=weights, minlength=classes)
         return Model(family, task, classes, X.shape[1], {"constant": (shares / shares.sum()).tolist()})
     if family == "baseline":

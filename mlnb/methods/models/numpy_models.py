@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['MAX_VALUE', 'MAX_Z', 'SMOOTH_CLIP', 'KNOTS', 'LEAST_BINS', 'MOST_BINS', 'SUMMED_AT_ONCE', 'BATCH', 'UPDATES',
-           'EPOCHS', 'DECAY', 'PRIOR', 'fit_scaler', 'fit_bins', 'encode_bins', 'scale_columns', 'to_probabilities',
-           'fit_linear', 'predict_linear', 'fit_mlp', 'predict_mlp', 'fit_knn', 'predict_knn']
+           'EPOCHS', 'LEAST_WEIGHT', 'DECAY', 'PRIOR', 'fit_scaler', 'fit_bins', 'encode_bins', 'scale_columns',
+           'to_probabilities', 'fit_linear', 'predict_linear', 'taught_rows', 'fit_mlp', 'predict_mlp', 'fit_knn',
+           'predict_knn']
 
 # %% ../../../nbs/methods/models/numpy_models.ipynb #c03
 import threading
@@ -274,7 +275,17 @@ def predict_linear(native: Mapping[str, Any], X: np.ndarray) -> np.ndarray:
 BATCH = 64  # batch size
 UPDATES = 3000  # maximum number of updates of one MLP
 EPOCHS = 150  # maximum number of epochs
+LEAST_WEIGHT = 1e-12  # share of the largest sample weight up to which a row is left out: 32 bits lose it
 DECAY = ((0.6, 1.0), (0.25, 0.25), (0.15, 0.0625))  # (share of the epochs, factor of the learning rate), in this order
+
+
+def taught_rows(weights: np.ndarray) -> np.ndarray:
+    """Return which rows an MLP is fitted on (n,): batches without any other rows would have no loss.
+
+    Args:
+        weights: sample weights (n,), at least 0.
+    """
+    return np.asarray(weights > LEAST_WEIGHT * weights.max())
 
 
 def fit_mlp(
@@ -311,6 +322,8 @@ def fit_mlp(
     middle, spread = (0.0, 1.0) if classes else map(float, _moments(np.asarray(y), counts))
     spread = spread or 1.0
     target = y if classes else ((y - middle) / spread).astype(np.float32)
+    if weights is not None and not (taught := taught_rows(weights)).all():
+        Z, target, weights = Z[taught], target[taught], weights[taught]
     kind = MLPClassifier if classes else MLPRegressor
     epochs = int(np.clip(UPDATES * BATCH // len(Z), 5, EPOCHS))
     width = int(params["width"])

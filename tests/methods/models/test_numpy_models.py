@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
 
+from mlnb.methods.models.fitted_models import predict
+from mlnb.methods.models.model_families import fit_model
 from mlnb.methods.models.numpy_models import _UNCONVERGED, _ordered, encode_bins, fit_bins, fit_mlp, predict_mlp
 
 
@@ -62,3 +64,15 @@ def test_bins_of_difficult_columns() -> None:
         assert np.isfinite(encoded).all() and encoded.min() >= 0 and encoded.max() <= 1
     model = fit_mlp({"width": 4, "learning_rate": 0.01, "alpha": 0.1, "bins": 16}, X, X[:, 4], None, 0)
     assert np.isfinite(predict_mlp(model, X)).all()
+
+
+def test_rows_without_a_weight_teach_an_mlp_nothing() -> None:
+    X = np.random.default_rng(0).normal(size=(65, 3))
+    params = {"width": 4, "learning_rate": 0.01, "alpha": 0.1}
+    for least in (0.0, 1e-50):  # the last batch has one row: without a weight, it has no loss
+        weights = np.where(np.arange(65) % 4 > 0, 1.0, least)
+        model = fit_model("mlp", params, X, X[:, 0], "regression", 0, weights=weights)
+        assert np.isfinite(predict(model, X)).all()
+    y = np.arange(65) % 2
+    one_class = fit_model("mlp", params, X, y, "binary", 2, weights=y.astype(float))
+    assert np.array_equal(predict(one_class, X), np.tile([0.0, 1.0], (65, 1)))
