@@ -12,7 +12,16 @@ from sklearn.exceptions import ConvergenceWarning
 
 from mlnb.methods.models.fitted_models import predict
 from mlnb.methods.models.model_families import fit_model
-from mlnb.methods.models.numpy_models import _UNCONVERGED, _ordered, encode_bins, fit_bins, fit_mlp, predict_mlp
+from mlnb.methods.models.numpy_models import (
+    _UNCONVERGED,
+    _ordered,
+    encode_bins,
+    fit_bins,
+    fit_mlp,
+    fit_scaler,
+    predict_mlp,
+    scale_columns,
+)
 
 
 def test_a_fit_that_ends_does_not_show_the_warnings_of_another() -> None:
@@ -76,3 +85,14 @@ def test_rows_without_a_weight_teach_an_mlp_nothing() -> None:
     y = np.arange(65) % 2
     one_class = fit_model("mlp", params, X, y, "binary", 2, weights=y.astype(float))
     assert np.array_equal(predict(one_class, X), np.tile([0.0, 1.0], (65, 1)))
+
+
+def test_columns_with_values_next_to_zero() -> None:
+    random = np.random.default_rng(0)
+    X = np.r_[10.0 ** -random.uniform(280, 323, 150), random.uniform(size=50)][:, None]  # p values
+    rows = np.array([[1.0], [1e300], [-1e300], [5e-324], [0.0], [np.nan]])
+    for flag in (0, 1):
+        scaler = fit_scaler(X, bool(flag))
+        assert np.isfinite(scale_columns(scaler, rows)).all()
+    encoded = encode_bins({**scaler, **fit_bins(X, scaler["fill"], 8)}, rows)
+    assert np.isfinite(encoded).all() and set(encoded[1]) == {1.0} and set(encoded[2]) == {0.0}
