@@ -125,7 +125,10 @@ def draw_params(family: str, results: Sequence[TrialResult], search: SearchSetti
     present = [
         trial
         for trial in results
-        if trial.family == family and set(trial.params) == set(spaces) and not np.isnan(trial.score)
+        if trial.family == family
+        and trial.state != "fail"
+        and set(trial.params) == set(spaces)
+        and not np.isnan(trial.score)
     ]
     direction: Literal["maximize", "minimize"] = "maximize" if search.sign > 0 else "minimize"
     sampler: Any = optuna.samplers.RandomSampler(seed=seed)

@@ -263,7 +263,7 @@ def run_trial(
 
     def outcome(state: str, rounds: int | None = None, error: str = "") -> TrialOutcome:
         present = [value for value in scores if value is not None]
-        mean = float(np.mean(present)) if present else None
+        mean = float(np.mean(present)) if present and state != "fail" else None
         measured = TrialScores(
             score=mean,
             fold_scores=tuple(scores),

@@ -67,8 +67,9 @@ def test_tpe_avoids_the_neighborhood_of_pruned_trials() -> None:
         return sum(200 < float(alpha) < 5000 for alpha in drawn) / len(drawn)
 
     assert share([*complete, *pruned]) < 0.5 * share(complete)
-    failed = [replace(trial, state="fail", score=float("nan")) for trial in worse]
-    assert draw_params("linear", [*complete, *failed], search, 1) == draw_params("linear", complete, search, 1)
+    for score in (float("nan"), 0.1):  # a score of the folds before the one that failed
+        failed = [replace(trial, state="fail", score=score) for trial in worse]
+        assert draw_params("linear", [*complete, *failed], search, 1) == draw_params("linear", complete, search, 1)
 
 
 def test_each_configuration_is_promoted_once() -> None:

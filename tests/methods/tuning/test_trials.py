@@ -1,5 +1,7 @@
 """Trials: time budget, samples, pruning and failures."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer
@@ -88,6 +90,9 @@ def test_failures_are_outcomes(folds: list[Fold]) -> None:
     one_class = [Fold(np.ones((4, 1)), np.array([0, 1, 0, 1]), np.ones((2, 1)), np.array([1, 1]))]
     linear = TrialProposal("linear", default_params("linear"))
     assert "undefined in every fold" in run_trial(linear, one_class, OBJECTIVE).scores.error
+    broken = replace(folds[1], y=np.full(len(folds[1].y), np.nan))
+    scores = run_trial(linear, [folds[0], broken], OBJECTIVE).scores
+    assert scores.error and scores.score is None and len(scores.fold_scores) == 1
 
 
 def test_the_first_trial_is_cut_short(folds: list[Fold]) -> None:
