@@ -4,6 +4,7 @@ import subprocess
 import sys
 import timeit
 from datetime import UTC, date, datetime
+from fractions import Fraction
 from types import MappingProxyType
 
 import numpy as np
@@ -67,6 +68,14 @@ def test_anything_but_a_row_is_none(row):
     schema = Schema((Column("a", "number", nullable=False),))
     encode = compile_row(schema, Encoder.fit({"a": np.array([1.0])}, schema))
     assert encode(row) is None and check_rows([row], schema)
+
+
+@pytest.mark.parametrize("value", [np.int64(-999), np.float32(-999), np.array([-999.0, 1.0]), Fraction(-999), 10**400])
+def test_a_sentinel_of_another_type_is_no_number(value):
+    schema = Schema((Column("a", "number", sentinels=(-999.0,)),))
+    encode = compile_row(schema, Encoder.fit({"a": np.array([1.0])}, schema))
+    assert encode({"a": value}) is None and check_rows([{"a": value}], schema)
+    assert np.isnan(encode({"a": np.float64(-999)})[0]) and encode({"a": True}) is None
 
 
 def test_two_rows_share_no_memory():

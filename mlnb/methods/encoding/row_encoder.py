@@ -36,22 +36,19 @@ def _write_number(at: int, flag: int, sentinels: tuple[float, ...]) -> Write:
     """Return the closure of a number; sentinels are missing values."""
 
     def write(value: Any, out: np.ndarray) -> bool:
+        if type(value) is not float and type(value) is not int and not fits(value, "number"):
+            return True
         if value is None or value in sentinels:
             out[at] = math.nan
             if flag:
                 out[flag] = 1.0
             return False
-        if type(value) is float or type(value) is int:
-            try:
-                if value - value != 0:
-                    return True
-                out[at] = value
-            except OverflowError:
+        try:
+            if value - value != 0:
                 return True
-            return False
-        if not fits(value, "number"):
+            out[at] = value
+        except OverflowError:
             return True
-        out[at] = float(value)
         return False
 
     return write
