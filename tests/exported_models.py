@@ -17,6 +17,8 @@ MODELS = [
     ("linear", "ranking", "plain"),
     ("mixed", "binary", "plain"),
     ("knn", "regression", "interval"),
+    ("rbf_kernel", "regression", "interval"),
+    ("rbf_kernel", "multiclass", "plain"),
     ("skewed", "regression", "interval"),
     ("poisson", "regression", "plain"),
     *[(family, "anomaly", "plain") for family in DETECTORS],

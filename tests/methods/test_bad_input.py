@@ -93,7 +93,7 @@ def test_missing_and_infinite_values_and_constant_columns_are_fitted():
     X = np.c_[X, np.full(200, 7.0), np.full(200, np.nan), X[:, 0]]
     X[::9, 1] = np.nan
     X[::11, 2] = np.inf
-    for family in ("lightgbm", "linear", "random_forest", "hist_gradient_boosting", "mlp", "knn"):
+    for family in ("lightgbm", "linear", "random_forest", "hist_gradient_boosting", "mlp", "knn", "rbf_kernel"):
         model = fit_model(family, default_params(family), X, y, "binary", 2)
         assert score("roc_auc", y, predict(model, X)) > 0.75, family
 

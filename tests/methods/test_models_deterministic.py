@@ -22,6 +22,7 @@ QUICK = {
     "hist_gradient_boosting": {"max_iter": 12, "max_features": 0.8},
     "mlp": {"width": 8, "learning_rate": 0.01, "alpha": 0.01, "quantile_transform": 1, "bags": 2},
     "knn": {"n_neighbors": 5, "power": 1.0},
+    "rbf_kernel": {"gamma": 0.5, "alpha": 0.01, "quantile_transform": 1},
     "baseline": {},
 }
 TASKS = {"binary": 2, "multiclass": 3, "regression": 0}
@@ -118,6 +119,7 @@ WITHOUT = {
     "linear": ["sklearn", "pandas", "lightgbm", "scipy"],
     "mlp": ["sklearn", "pandas", "lightgbm", "scipy"],
     "knn": ["sklearn", "pandas", "lightgbm", "scipy"],
+    "rbf_kernel": ["sklearn", "pandas", "lightgbm", "scipy"],
     "baseline": ["sklearn"],
 }
 

@@ -34,6 +34,7 @@ from mlnb.methods.models.custom_families import (
 )
 from .skewed_targets import LogTransform, from_log
 from .numpy_models import MAX_VALUE, scale_columns, predict_linear, predict_knn, predict_mlp
+from .rbf_kernel import predict_rbf_kernel
 
 TRANSFORMED = "transformed"  # family of a model that inverts the predictions of an inner one
 CHUNK = 65_536  # rows predicted at a time, so that memory stays bounded
@@ -62,7 +63,12 @@ class Model:
     faster: Callable[[np.ndarray], np.ndarray] | None = field(default=None, compare=False, repr=False)
 
 # %% ../../../nbs/methods/models/fitted_models.ipynb #c05
-NUMPY_MODELS = {"linear": predict_linear, "mlp": predict_mlp, "knn": predict_knn}  # predicted with numpy
+NUMPY_MODELS = {  # predicted with numpy
+    "linear": predict_linear,
+    "mlp": predict_mlp,
+    "knn": predict_knn,
+    "rbf_kernel": predict_rbf_kernel,
+}
 
 
 def linear_terms(native: Mapping[str, Any], X: np.ndarray, output: int = 0) -> np.ndarray:

@@ -25,6 +25,7 @@ from .family_interface import FitSpec
 from .fitted_models import TRANSFORMED, Model, inner_model, is_booster
 from .learning_to_rank import RANKERS, fit_ranker
 from .numpy_models import MAX_VALUE, fit_linear, fit_knn, fit_mlp, taught_rows
+from .rbf_kernel import fit_rbf_kernel
 from .residual_models import RESIDUAL, split_base
 from .search_spaces import check_families
 from mlnb.methods.models.skewed_targets import (
@@ -342,6 +343,8 @@ def fit_model(
         native = fit_mlp(chosen, X, y, weights, classes, seed, counts)
     elif family == "knn":
         native = fit_knn(chosen, X, y, weights, classes, counts)
+    elif family == "rbf_kernel":
+        native = fit_rbf_kernel(chosen, X, y, weights, classes, seed, counts)
     elif (custom := find_custom(family)) is not None:
         native = fit_custom(custom, chosen, X, y, weights, spec)
     else:

@@ -24,7 +24,8 @@ DISTRIBUTION = "target_distribution"  # the hyperparameter
 NORMAL, LOG_NORMAL = "normal", "log-normal"
 FOR_MEANS = {"lightgbm": ("poisson", "tweedie"), "linear": ("poisson",), "mlp": (LOG_NORMAL,)}
 FOR_MEDIANS = dict.fromkeys(
-    ("lightgbm", "linear", "random_forest", "extra_trees", "hist_gradient_boosting", "mlp", "knn"), (LOG_NORMAL,)
+    ("lightgbm", "linear", "random_forest", "extra_trees", "hist_gradient_boosting", "mlp", "knn", "rbf_kernel"),
+    (LOG_NORMAL,),
 )
 MEANINGS = {
     "poisson": "Fitted with the Poisson deviance and a logarithmic link: effects multiply.",

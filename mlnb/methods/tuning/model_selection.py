@@ -23,6 +23,7 @@ from ..metrics.weighted_metrics import METRICS
 from ..models.embedding_choice import EMBEDDINGS, WITH
 from ..models.skewed_targets import DISTRIBUTION, NORMAL
 from ..models.numpy_models import MOST_BINS
+from ..models.rbf_kernel import LANDMARKS
 from .final_fit import BOOSTED
 
 BAG_SIZES = ((20_000, 8), (60_000, 4), (200_000, 2))  # (training rows up to, boosters in a bag); above: one
@@ -62,6 +63,8 @@ def prediction_ms(family: str, params: Mapping[str, Any], rows: int, columns: in
         return 0.05 + float(params.get("bags", 1)) * (0.03 + 1.5e-6 * multiplied)
     if family == "knn":
         return 0.1 + 3e-6 * rows * columns
+    if family == "rbf_kernel":
+        return 0.05 + min(rows, LANDMARKS) * (2e-6 * columns + 1e-5 * outputs)
     return 0.05 + 0.002 * columns
 
 # %% ../../../nbs/methods/tuning/model_selection.ipynb #c08

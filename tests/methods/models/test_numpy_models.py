@@ -13,12 +13,12 @@ from sklearn.exceptions import ConvergenceWarning
 from mlnb.methods.models.fitted_models import predict
 from mlnb.methods.models.model_families import fit_model
 from mlnb.methods.models.numpy_models import (
-    _UNCONVERGED,
-    _ordered,
+    UNCONVERGED,
     encode_bins,
     fit_bins,
     fit_mlp,
     fit_scaler,
+    ordered_scores,
     predict_mlp,
     scale_columns,
 )
@@ -28,12 +28,12 @@ def test_a_fit_that_ends_does_not_show_the_warnings_of_another() -> None:
     both, ended = Barrier(2), Barrier(2)
 
     def first() -> None:
-        with _UNCONVERGED.ignored():
+        with UNCONVERGED.ignored():
             both.wait()
         ended.wait()
 
     def second() -> None:
-        with _UNCONVERGED.ignored():
+        with UNCONVERGED.ignored():
             both.wait()
             ended.wait()
             warnings.warn("the limit was reached", ConvergenceWarning, stacklevel=1)
@@ -54,7 +54,7 @@ def test_sums_do_not_depend_on_the_number_of_rows(rows, columns, outputs, turned
     expected = np.zeros((rows, outputs))
     for j in range(columns):
         expected += Z[:, j, None] * weights[j]
-    assert np.array_equal(_ordered(Z, weights, np.ones(outputs)), expected + 1.0)
+    assert np.array_equal(ordered_scores(Z, weights, np.ones(outputs)), expected + 1.0)
 
 
 def test_bins_of_difficult_columns() -> None:

@@ -75,7 +75,9 @@ def quick_params(family):
     return default_params(family) | QUICK.get(family, {})
 
 
-@pytest.mark.parametrize("family", ["random_forest", "extra_trees", "hist_gradient_boosting", "mlp", "knn"])
+@pytest.mark.parametrize(
+    "family", ["random_forest", "extra_trees", "hist_gradient_boosting", "mlp", "knn", "rbf_kernel"]
+)
 def test_every_other_family_uses_weights(family):
     heavy = np.where(CODES == 1, 20.0, 1.0)
     plain, weighted = (
@@ -164,7 +166,7 @@ def test_a_weight_is_no_feature_and_is_used_by_folds_and_final_fit():
         assert value == pytest.approx(measured)
 
 
-@pytest.mark.parametrize("family", ["linear", "lightgbm", "mlp", "knn"])
+@pytest.mark.parametrize("family", ["linear", "lightgbm", "mlp", "knn", "rbf_kernel"])
 @pytest.mark.parametrize("factor", [1e-300, 1e-6, 1e6, 1e300])
 def test_the_scale_of_relative_weights_changes_nothing(family, factor):
     relative = WEIGHTS + 0.5

@@ -98,13 +98,18 @@ def _mlp(graph: Graph, native: Mapping[str, Any], X: str, classes: int) -> str:
 
 def write_nearest(graph: Graph, Z: str, retained: np.ndarray, count: int) -> tuple[str, str]:
     """Return distances (n, k) to the nearest of the retained rows (m, d), ascending, and the indices of these rows."""
+    smallest, indices = graph.smallest(_squared_distances(graph, Z, retained), count)
+    return graph.op("Sqrt", smallest), indices
+
+
+def _squared_distances(graph: Graph, Z: str, rows: np.ndarray) -> str:
+    """Return squared Euclidean distances (n, m) to rows (m, d)."""
     squares = ""
-    for j in range(retained.shape[1]):
-        away = graph.op("Sub", graph.op("Gather", Z, np.array([j]), axis=1), retained[None, :, j])
+    for j in range(rows.shape[1]):
+        away = graph.op("Sub", graph.op("Gather", Z, np.array([j]), axis=1), rows[None, :, j])
         square = graph.op("Mul", away, away)
         squares = graph.op("Add", squares, square) if squares else square
-    smallest, indices = graph.smallest(squares, count)
-    return graph.op("Sqrt", smallest), indices
+    return squares
 
 
 def _knn(graph: Graph, native: Mapping[str, Any], X: str, classes: int) -> str:
@@ -125,6 +130,15 @@ def _knn(graph: Graph, native: Mapping[str, Any], X: str, classes: int) -> str:
         mean = graph.op("Div", graph.op("Add", total, prior * shares[j]), mass)
         out.append(graph.op("Where", graph.op("Greater", mass, 0.0), mean, shares[j]))
     return graph.op("Concat", *out, axis=1)
+
+
+def _rbf_kernel(graph: Graph, native: Mapping[str, Any], X: str, classes: int) -> str:
+    landmarks, coefficients = (np.asarray(native[name], dtype=np.float64) for name in ("landmarks", "coefficients"))
+    squares = _squared_distances(graph, _clip_smoothly(graph, _scale(graph, native, X)), landmarks)
+    similarities = graph.op("Exp", graph.op("Mul", squares, -float(native["gamma"])))
+    scores = graph.op("MatMul", similarities, coefficients.T)
+    scores = graph.op("Add", scores, np.asarray([native["intercepts"]], dtype=np.float64))
+    return _probabilities(graph, scores, len(coefficients)) if classes else scores
 
 
 def _fill_zero(graph: Graph, X: str, columns: list[int]) -> str:
@@ -158,6 +172,7 @@ FAMILIES: dict[str, Callable[[Graph, Mapping[str, Any], str, int], str]] = {
     "linear": _linear,
     "mlp": _mlp,
     "knn": _knn,
+    "rbf_kernel": _rbf_kernel,
     "mean_level": _mean_level,
     "autoregression": _autoregression,
     **dict.fromkeys(("seasonal_naive", *LOCAL), _column),

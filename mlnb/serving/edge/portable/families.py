@@ -27,6 +27,8 @@ class Native(TypedDict):
     spread: float
     middle: float
     rows: list[Numbers]
+    landmarks: list[Numbers]
+    gamma: float
     n_neighbors: int
     power: float
     weights: Numbers
@@ -86,7 +88,7 @@ def mlp(native: Native, x: Numbers, classes: int) -> Numbers:
 def knn(native: Native, x: Numbers, classes: int) -> Numbers:
     """Return the weighted mean of the nearest rows."""
     z, prior = damp(scale(native, x)), PRIOR if classes else 0.0
-    squares = [sum_of((a - b) * (a - b) for a, b in zip(z, row, strict=True)) for row in native["rows"]]
+    squares = squared_distances(z, native["rows"])
     near = sorted(range(len(squares)), key=squares.__getitem__)[: native["n_neighbors"]]
     distances = [math.sqrt(squares[i]) + 1e-9 for i in near]
     total, mass = [prior * share for share in native["shares"]], prior
@@ -95,6 +97,13 @@ def knn(native: Native, x: Numbers, classes: int) -> Numbers:
         total = [t + pull * target for t, target in zip(total, native["targets"][i], strict=True)]
         mass += pull
     return [t / mass for t in total] if mass > 0 else list(native["shares"])
+
+
+def rbf_kernel(native: Native, x: Numbers, classes: int) -> Numbers:
+    """Return the prediction of a linear model of similarities to landmarks."""
+    squares = squared_distances(damp(scale(native, x)), native["landmarks"])
+    scores = layer([math.exp(-native["gamma"] * s) for s in squares], native["coefficients"], native["intercepts"])
+    return probabilities(scores) if classes else scores
 
 
 def column(native: Native, x: Numbers, classes: int) -> Numbers:
@@ -152,6 +161,11 @@ def damp(z: Numbers) -> Numbers:
     return [v / math.sqrt(1.0 + (v / SMOOTH_CLIP) * (v / SMOOTH_CLIP)) for v in z]
 
 
+def squared_distances(z: Numbers, rows: list[Numbers]) -> Numbers:
+    """Return the squared Euclidean distance to each row."""
+    return [sum_of((a - b) * (a - b) for a, b in zip(z, row, strict=True)) for row in rows]
+
+
 def layer(z: Numbers, columns: list[Numbers], intercepts: Numbers) -> Numbers:
     """Return for each output the weighted sum, added in order, and its intercept."""
     return [sum_of(v * w for v, w in zip(z, ws, strict=True)) + s for ws, s in zip(columns, intercepts, strict=True)]
@@ -176,5 +190,6 @@ def probabilities(scores: Numbers) -> Numbers:
 
 
 FAMILIES = {
-    function.__name__: function for function in (constant, linear, mlp, knn, column, mean_level, autoregression)
+    function.__name__: function
+    for function in (constant, linear, mlp, knn, rbf_kernel, column, mean_level, autoregression)
 }

@@ -37,7 +37,7 @@ def list_numbers(answers: list[dict]) -> list[float]:
 def test_every_family_predicts_as_the_service_does(family, tmp_path):
     folder = make_forecaster(tmp_path / "model", family)
     result = export_text(folder, tmp_path / "out")
-    assert result.largest_difference <= (1e-13 if family in ("mlp", "knn") else 0.0)
+    assert result.largest_difference <= (1e-13 if family in ("mlp", "knn", "rbf_kernel") else 0.0)
     written = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"scorer.py", "forecasts.py", "model.json"} <= written
     assert ("families.py" in written) == (
