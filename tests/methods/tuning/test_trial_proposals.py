@@ -2,13 +2,16 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mlnb.codec import replace
 from mlnb.methods.contracts.candidates import Candidate, EnsembleMember, Params, TrialResult
-from mlnb.methods.models.search_spaces import default_params, first_trials
-from mlnb.methods.tuning.studies import BATCH
+from mlnb.methods.models.search_spaces import SPACES, default_params, first_trials
+from mlnb.methods.tuning.studies import BATCH, distributions
 from mlnb.methods.tuning.trial_proposals import (
     SearchSettings,
     TrialProposal,
@@ -16,6 +19,7 @@ from mlnb.methods.tuning.trial_proposals import (
     draw_params,
     propose,
     read_warm_start,
+    vary_params,
     warm_start_trials,
 )
 
@@ -70,6 +74,27 @@ def test_tpe_avoids_the_neighborhood_of_pruned_trials() -> None:
     for score in (float("nan"), 0.1):  # a score of the folds before the one that failed
         failed = [replace(trial, state="fail", score=score) for trial in worse]
         assert draw_params("linear", [*complete, *failed], search, 1) == draw_params("linear", complete, search, 1)
+
+
+@given(st.integers(0, 2**32), st.sampled_from(sorted(SPACES)))
+def test_variations_are_within_the_search_space(seed: int, family: str) -> None:
+    spaces = distributions(family, {"kind": ("a", "b", "c")})
+    params = {**default_params(family), "kind": "b"}
+    varied = vary_params(params, spaces, seed)
+    assert varied == vary_params(params, spaces, seed) and list(varied) == list(params)
+    for name, space in spaces.items():
+        assert space._contains(space.to_internal_repr(varied[name])), (name, varied[name])
+        assert type(varied[name]) is type(params[name])
+
+
+def test_half_of_the_draws_are_near_the_best_trial() -> None:
+    search = SearchSettings(("linear",), 500, 10)
+    trials = [result(at, "linear", {"alpha": 10.0**at, "quantile_transform": 0}, 1.0 - at) for at in range(3)]
+    drawn = [draw_params("linear", trials, search, seed) for seed in range(200)]
+    near = np.abs(np.log10([float(params["alpha"]) for params in drawn])) < 0.75
+    assert 0.3 < near.mean() < 0.7 and len({json.dumps(params) for params in drawn}) == 200
+    changed = [params["quantile_transform"] for params, close in zip(drawn, near, strict=True) if close]
+    assert 0 < sum(map(float, changed)) < 0.4 * len(changed)
 
 
 def test_each_configuration_is_promoted_once() -> None:
