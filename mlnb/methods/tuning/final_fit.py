@@ -14,6 +14,7 @@ import numpy as np
 
 from ..contracts.candidates import Candidate, EnsembleMember, LearnedRows
 from ..models.model_families import balanced_weights, fit_model
+from ..models.numpy_models import UNCONVERGED
 from ..models.fitted_models import Model
 from ..models.learning_to_rank import RANKERS
 from ..tables.compact_matrix import pick_rows
@@ -82,8 +83,8 @@ def fit_winner(
         )  # fmt: skip
 
     at_once = 1 if X.size >= LARGE else max(1, min(threads, len(best.models)))
-    # a limit that a member sets and resets would change the threads of the others, and with them the last bits
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(at_once) as pool:
+    # for all members: what one sets and resets would change the threads of the others, and show their warnings
+    with threadpool_limits(1, user_api="blas"), UNCONVERGED.ignored(), ThreadPoolExecutor(at_once) as pool:
         fitted = list(pool.map(fit_member, best.models))
     if len(fitted) == 1:
         return fitted[0]

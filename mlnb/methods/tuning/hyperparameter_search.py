@@ -22,6 +22,7 @@ from ..training_data.cross_validation import Fold
 from ..metrics.weighted_metrics import METRICS
 from .trial_proposals import TrialProposal, SearchSettings, propose, read_warm_start
 from ..models.custom_families import find_custom
+from ..models.numpy_models import UNCONVERGED
 from ..models.search_spaces import check_families, searched_families
 from mlnb.methods.tuning.studies import (
     BATCH,
@@ -77,10 +78,10 @@ class _SearchLoop:
         self.running: dict[Future[TrialOutcome], Any] = {}
         self.last_result = budget.clock()
 
-    def run(self, proposal: TrialProposal, peers: list[TrialResult]) -> TrialOutcome:
+    def run(self, proposal: TrialProposal, peers: list[TrialResult], finished: list[TrialResult]) -> TrialOutcome:
         """Run a trial; called by a worker thread."""
         folds = self.folds if proposal.all_rows else self.sample
-        return run_trial(proposal, folds, self.objective, peers, self.budget)
+        return run_trial(proposal, folds, self.objective, peers, self.budget, finished)
 
     def fill(self, trials: int, workers: int, pool: ThreadPoolExecutor) -> None:
         """Enqueue the current batch, and start trials of the queue on free workers."""
@@ -101,9 +102,9 @@ class _SearchLoop:
             all_rows = trial.user_attrs["all_rows"]
             proposal = TrialProposal(family, params, trial.params["class_weight"], all_rows)
             first = index - index % BATCH
-            earlier = [result for at, result in self.results.items() if at < first and result.all_rows == all_rows]
-            peers = earlier if index >= len(self.search.first) else []
-            self.running[pool.submit(self.run, proposal, peers)] = trial
+            finished = [result for result in self.results.values() if result.all_rows == all_rows]
+            peers = [result for result in finished if result.index < first] if index >= len(self.search.first) else []
+            self.running[pool.submit(self.run, proposal, peers, finished)] = trial
         if not self.running:
             self._take_over(max((result.seconds for result in self.results.values()), default=0.0))
 
@@ -239,6 +240,7 @@ def tune(
     with (
         open_storage(storage) as database,
         threadpool_limits(1, user_api="blas"),
+        UNCONVERGED.ignored(),  # for all workers: forests restore the filters of warnings that they found
         ThreadPoolExecutor(max(1, workers)) as pool,
         TrialLeases(database) as leases,
     ):

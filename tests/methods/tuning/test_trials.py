@@ -1,5 +1,6 @@
 """Trials: time budget, samples, pruning and failures."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from mlnb.methods.tuning.trials import (
     TimeBudget,
     collect_out_of_fold,
     folds_used,
+    is_outclassed,
     is_prunable,
     run_trial,
     sample_fold,
@@ -43,6 +45,14 @@ def peers() -> list[TrialResult]:
     ]
 
 
+def ticking(seconds: float) -> TimeBudget:
+    """A budget of a search with a result, whose clock advances 10 ms at each look."""
+    ticks = itertools.count()
+    budget = TimeBudget(seconds, lambda: 0.01 * next(ticks))
+    budget.has_result = True
+    return budget
+
+
 def test_budget_is_checked_by_family_and_size() -> None:
     now = [0.0]
     budget = TimeBudget(10.0, lambda: now[0])
@@ -52,11 +62,39 @@ def test_budget_is_checked_by_family_and_size() -> None:
     for family in ("linear", "lightgbm"):
         with pytest.raises(BudgetExceeded):
             budget.check(family, 100)
+    budget.check("linear", 10, folds=5)
+    for rest in ({"folds": 9}, {"folds": 5, "seconds": 0.9}):  # judged by the family, and by the trial's own folds
+        with pytest.raises(BudgetExceeded):
+            budget.check("linear", 10, **rest)
     now[0] = 11.0
     with pytest.raises(BudgetExceeded):
         budget.stop()
     budget.has_result = False
     assert budget.stop()  # the first model is kept
+
+
+def test_a_trial_that_would_not_end_in_time_is_not_started(folds: list[Fold]) -> None:
+    budget = ticking(60.0)
+    assert run_trial(QUICK, folds, OBJECTIVE, budget=budget).state == "complete"
+    slow = replace(QUICK, params={**QUICK.params, "learning_rate": QUICK.params["learning_rate"] / 100})
+    before = budget.left()
+    with pytest.raises(BudgetExceeded):
+        run_trial(slow, folds, OBJECTIVE, budget=budget)
+    assert before - budget.left() < 0.1  # before its first fit
+    assert run_trial(QUICK, folds, OBJECTIVE, budget=budget).state == "complete"
+
+
+def test_a_slow_trial_is_pruned_when_another_is_better(folds: list[Fold], peers: list[TrialResult]) -> None:
+    own = TrialResult(
+        index=3, number=3, state="complete", family="lightgbm", params={}, score=0.9, fold_scores=(0.9,) * 3
+    )
+    whole = run_trial(QUICK, folds, OBJECTIVE, budget=ticking(1000.0)).scores.seconds
+    cases = [([own, *peers], "pruned"), (peers, "complete"), ([own], "complete")]  # the first of its family is not
+    for finished, state in cases:
+        assert run_trial(QUICK, folds, OBJECTIVE, budget=ticking(2 * whole), finished=finished).state == state
+        assert run_trial(QUICK, folds, OBJECTIVE, budget=ticking(9 * whole), finished=finished).state == "complete"
+    assert is_outclassed([0.95, None], "lightgbm", [own, *peers], 1.0)
+    assert not is_outclassed([0.95], "lightgbm", peers, 1.0) and not is_outclassed([0.95], "lightgbm", [own], 1.0)
 
 
 def test_samples_keep_arrays_together() -> None:
