@@ -276,6 +276,7 @@ def choose_winner(
             rows=plan.rows,
             seed=plan.seed,
             tolerance=plan.tolerance,
+            kinds=[kinds[index] for index in indices],
         )
     pairs = selection.fill_budgets(weights) or selection.members(weights, 1)
     needed = selection.seconds(pairs)

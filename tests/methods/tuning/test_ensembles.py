@@ -82,6 +82,15 @@ def test_repeats_are_kept_apart(random: np.random.Generator, y: np.ndarray, nois
     )
 
 
+def test_many_trials_of_one_family_have_the_weight_of_one(y: np.ndarray, truth: OutOfFold) -> None:
+    error = np.random.default_rng(7).normal(0, 0.3, 600)
+    alike, other = [y + error] * 6, y - error  # equal scores
+    kinds = ["lightgbm"] * 6 + ["linear"]
+    weights = choose_ensemble([*alike, other], truth, rows=1, kinds=kinds)[0]  # so few rows that weights are equal
+    assert np.isclose(weights[-1], 0.5, atol=0.01) and np.allclose(weights[:3], 1 / 6, atol=0.01) and not weights[3:6].any()
+    assert choose_ensemble([*alike, other], truth, rows=1)[0][-1] < 0.2
+
+
 def test_weights_are_shrunk_on_few_rows(noisy: list[np.ndarray], truth: OutOfFold) -> None:
     few, many = (choose_ensemble(noisy[:2], truth, rows=rows)[0] for rows in (50, 50_000))
     assert abs(few[0] - 0.5) <= abs(many[0] - 0.5)
