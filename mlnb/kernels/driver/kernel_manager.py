@@ -64,7 +64,7 @@ class ForkedKernelManager:
         restore = self.restore
         if restore is not None:
             own = {name: value for name, value in environment.items() if name.startswith("MLNB_")}
-            restore = msgspec.structs.replace(restore, environment=own)
+            restore = msgspec.structs.replace(restore, environment=restore.environment | own)
         request = StartKernel(
             context=msgspec.structs.replace(context, environment=environment, cwd=cwd),
             connection_file=str(self.settings.folder / "connection.json"),

@@ -40,7 +40,9 @@ class WarmClient(PapermillNotebookClient):  # type: ignore[misc]
         if self.output_log is not None and self.output_log.first:
             plan = self.output_log.plan
             assert plan.restore is not None
-            manager.restore = RestoreSnapshot(id=plan.restore, environment={}, variables=plan.variables)
+            manager.restore = RestoreSnapshot(
+                id=plan.restore, environment=dict(self.output_log.secrets), variables=plan.variables
+            )  # a password may have been corrected since
 
     def create_kernel_manager(self) -> ForkedKernelManager:
         """Return the manager of a kernel that will be forked."""

@@ -4,8 +4,9 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import nbformat
@@ -54,9 +55,11 @@ def plan(project: Path, restore: int | None = None, **changes: Any) -> SnapshotP
     return SnapshotPlan(snapshots=ids, **{**values, **changes})
 
 
-def run(project: Path, cells: list[str], snapshots: SnapshotPlan | None) -> tuple[list[dict[str, Any]], str, bool]:
+def run(
+    project: Path, cells: list[str], snapshots: SnapshotPlan | None, secrets: Mapping[str, str] = MappingProxyType({})
+) -> tuple[list[dict[str, Any]], str, bool]:
     """Execute a notebook; return what a reader sees, the error, and whether it was restored from a snapshot."""
-    execution = Execution(snapshots=snapshots)
+    execution = Execution(snapshots=snapshots, secrets=secrets)
     document, error, _ = compare.execute("warm", compare.notebook(cells), project / "here", execution=execution)
     return compare.visible(document), error, execution.restored
 
@@ -84,6 +87,18 @@ def test_a_restored_run_is_the_same_as_a_whole_one(project: Path) -> None:
     whole, error, _ = run(project, [*RICH, LAST], None)
     assert error == "" and continued == whole
     assert snapshots(project) == []  # it has succeeded: nobody needs them
+
+
+def test_a_restored_run_has_the_passwords_of_now(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uses_it = "if connect(os.environ['WORD']) != 'swordfish':\n    raise PermissionError"
+    before = ["import os, sys, subprocess", "def connect(word):\n    return word", f"{uses_it}"]
+    monkeypatch.setenv("WORD", "sesame")
+    _, error, _ = run(project, before, plan(project), {"WORD": "sesame"})
+    assert "PermissionError" in error
+    monkeypatch.setenv("WORD", "swordfish")
+    children = "assert subprocess.check_output(['printenv', 'WORD'], text=True) == 'swordfish\\n'"
+    _, error, restored = run(project, [*before[:2], f"{uses_it}\n{children}"], plan(project, 2), {"WORD": "swordfish"})
+    assert error == "" and restored
 
 
 def test_a_snapshot_is_restored_again_and_by_two_at_once(project: Path) -> None:
