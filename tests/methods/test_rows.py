@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlnb.methods.contracts.table_formats import ColumnFormat, DateFormat
 from mlnb.methods.encoding.row_encoder import compile_row
 from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.tables.columns import Column, Schema, check_rows, to_arrays
 
+LOCAL = ColumnFormat(date=DateFormat(zone="local"))
 moments = st.datetimes() | st.datetimes(datetime(1600, 1, 1), datetime(2300, 1, 1))
 VALUES = {
     "number": st.none() | st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**60), 2**60),
@@ -38,7 +40,7 @@ odd = (
 def tables(draw):
     """A schema, rows to learn from, and rows to encode: of the column's kind, of any kind, or left out."""
     kinds = draw(st.lists(st.sampled_from(list(VALUES)), min_size=1, max_size=5))
-    coded = {"number": {"sentinels": (-999.0, 9999.0)}}
+    coded = {"number": {"sentinels": (-999.0, 9999.0)}, "date": {"format": draw(st.sampled_from([None, LOCAL]))}}
     columns = [Column(f"{k} {j}", k, nullable=draw(st.booleans()), **coded.get(k, {})) for j, k in enumerate(kinds)]
     schema = Schema((*columns, Column("y", "number", "target")))
     learned = draw(st.lists(st.fixed_dictionaries({c.name: VALUES[c.kind] for c in columns}), min_size=1, max_size=8))
@@ -76,6 +78,14 @@ def test_a_sentinel_of_another_type_is_no_number(value):
     encode = compile_row(schema, Encoder.fit({"a": np.array([1.0])}, schema))
     assert encode({"a": value}) is None and check_rows([{"a": value}], schema)
     assert np.isnan(encode({"a": np.float64(-999)})[0]) and encode({"a": True}) is None
+
+
+def test_a_local_day_is_that_of_the_text():
+    schema = Schema((Column("a", "date", format=LOCAL),))
+    days = [{"a": f"2024-0{month}-01T00:00:00+02:00"} for month in range(1, 8)]
+    encoder = Encoder.fit(to_arrays(days, schema), schema)
+    row = dict(zip(encoder.names, compile_row(schema, encoder)(days[0]).tolist(), strict=True))
+    assert (row["a: month"], row["a: yearday"], row["a: elapsed days"]) == (1.0, 1.0, 0.0)
 
 
 def test_two_rows_share_no_memory():

@@ -107,7 +107,7 @@ def _write_category(
     return write, single
 
 
-def _write_date(codec: DateCodec, at: int, flag: int, sentinels: tuple[float, ...]) -> Write:
+def _write_date(codec: DateCodec, at: int, flag: int, column: Column) -> Write:
     """Return the closure of a date; the numbers of a day are computed once.
 
     Seconds are floored as in `date_part`, so that both round the same way.
@@ -115,10 +115,11 @@ def _write_date(codec: DateCodec, at: int, flag: int, sentinels: tuple[float, ..
     indices = {part: at + j for j, part in enumerate(codec.parts)}
     year, month, day, weekday, yearday, hour, minute = (indices.get(part, -1) for part in PARTS)
     elapsed, origin, calendar = at + len(indices), codec.origin, max(year, month, day, yearday) >= 0
+    sentinels, local = column.sentinels, column.local
 
     def write(value: Any, out: np.ndarray) -> bool:
         try:
-            seconds = to_seconds(value)
+            seconds = to_seconds(value, local)
         except REFUSALS:
             return True
         if seconds != seconds or seconds in sentinels:
@@ -199,7 +200,7 @@ def _write_custom(codec: CustomCodec, at: int, flag: int, column: Column) -> Wri
                 raise ValueError
             return None if math.isnan(scratch[0]) else float(scratch[0])
         if kind == "date":
-            seconds = to_seconds(value)
+            seconds = to_seconds(value, column.local)
             if seconds != seconds or seconds in column.sentinels:
                 if value is not None and not fits(value, "date"):
                     raise ValueError
@@ -269,7 +270,7 @@ def compile_row(schema: Schema, encoder: Encoder) -> RowEncoder:
         elif isinstance(codec, CategoryCodec):
             steps, (write, single) = categories, _write_category(codec, at, flag, column.missing_words)
         elif isinstance(codec, DateCodec):
-            write = _write_date(codec, at, flag, column.sentinels)
+            write = _write_date(codec, at, flag, column)
         elif isinstance(codec, CustomCodec):
             write = _write_custom(codec, at, flag, column)
         else:

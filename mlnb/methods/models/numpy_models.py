@@ -53,7 +53,8 @@ def fit_scaler(
     """
     from scipy.special import ndtri
 
-    present, X = ~np.isnan(X), np.clip(X, -MAX_VALUE, MAX_VALUE)
+    X = np.clip(X, -MAX_VALUE, MAX_VALUE)
+    present = ~np.isnan(X)
     fill = np.array([_median(X[k, j], select_rows(counts, k)) for j, k in enumerate(present.T)])
     X = _impute(fill, X)
     learned = {"fill": fill}

@@ -96,3 +96,9 @@ def test_columns_with_values_next_to_zero() -> None:
         assert np.isfinite(scale_columns(scaler, rows)).all()
     encoded = encode_bins({**scaler, **fit_bins(X, scaler["fill"], 8)}, rows)
     assert np.isfinite(encoded).all() and set(encoded[1]) == {1.0} and set(encoded[2]) == {0.0}
+
+
+def test_the_median_of_huge_values_is_finite() -> None:
+    X = np.array([[1.5e308], [1.6e308], [np.nan], [np.inf]])
+    scaler = fit_scaler(X)
+    assert np.isfinite(scaler["fill"]).all() and np.isfinite(scale_columns(scaler, X)).all()
