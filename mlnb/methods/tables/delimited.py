@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['repair_rows', 'repair_lines', 'unclosed_quote', 'last_line', 'check_last_row', 'cut_cells', 'cut_options',
-           'is_ragged', 'describe_layout', 'read_delimited']
+           'is_ragged', 'describe_layout', 'read_delimited', 'find_headers']
 
 # %% ../../../nbs/methods/tables/delimited.ipynb #c06
 import csv
@@ -16,6 +16,7 @@ from typing import Any, TextIO
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as compute
 import pyarrow.csv as pc
 
 from ...codec import replace, to_json
@@ -243,23 +244,32 @@ def read_delimited(
         body = body[body.index(b"\n") + 1 :] if b"\n" in body else b""
     cut, names = "," if layout.separator == BLANKS else layout.separator, columns_of(layout)
     body, footer = cut_footer(body, cut, len(names))
-    table, short = _parse(body, cut, names, above)
-    headers = _find_headers(table, layout)
-    table = table[~headers].reset_index(drop=True) if headers.any() else table
+    cells, short = _parse(body, cut, names, above)
+    headers = find_headers(cells, layout)
+    table = (cells.filter(~headers) if headers.any() else cells).to_pandas()
     layout = replace(layout, footer=len(footer), short_rows=short, headers=int(headers.sum()))
     return table.drop(columns=[""]) if layout.extra == "trailing" else table, layout
 
 
-def _find_headers(table: pd.DataFrame, layout: Layout) -> np.ndarray:
-    """Which rows repeat the header in all cells (n,)."""
+def find_headers(table: pa.Table, layout: Layout) -> np.ndarray:
+    """Return which rows repeat the header in all cells (n,), as where files were joined.
+
+    Args:
+        table: cells as text, of all columns or some.
+        layout: how they were cut.
+    """
     repeated = np.full(len(table), layout.header and len(layout.names) > 1)
-    for name in layout.names if repeated.any() else ():
+    for position, name in enumerate(layout.names, 1):
         rows = np.flatnonzero(repeated)
-        repeated[rows] = (table[name].iloc[rows].str.strip() == name).to_numpy(dtype=bool)
+        if len(rows) and name in table.column_names:
+            cells = table[name] if len(rows) == len(table) else table[name].take(pa.array(rows))
+            spellings = [name, *([""] if name == f"column_{position}" else [])]  # a column without a name
+            trimmed = compute.utf8_trim_whitespace(cells)
+            repeated[rows] = compute.is_in(trimmed, pa.array(spellings, trimmed.type)).to_numpy()
     return repeated
 
 
-def _parse(data: bytes, separator: str, names: list[str], above: int) -> tuple[pd.DataFrame, int]:
+def _parse(data: bytes, separator: str, names: list[str], above: int) -> tuple[pa.Table, int]:
     """The cells as text, and the number of short rows."""
     short = 0
     for threads in (True, False):
@@ -272,5 +282,5 @@ def _parse(data: bytes, separator: str, names: list[str], above: int) -> tuple[p
                 raise ValueError(f"the file cannot be cut into rows: {error}") from None
         else:
             check_last_row(table, last_line(data), data.rstrip().count(b"\n") + 1, above)
-            return table.to_pandas(), short
-    return cut_cells(data, separator, names, False).to_pandas(), short
+            return table, short
+    return cut_cells(data, separator, names, False), short

@@ -22,7 +22,7 @@ import pyarrow.csv as pc
 
 from ...codec import replace
 from ..contracts.table_formats import Layout
-from .delimited import check_last_row, cut_options, is_ragged, last_line, repair_lines
+from .delimited import check_last_row, cut_options, find_headers, is_ragged, last_line, repair_lines
 from .encodings import HEAD, compose, decode, detect_encoding, find_marked, invalid_byte
 from .layouts import BLANKS, TAIL, columns_of, cut_footer, find_layout
 from ...parquet_table import ParquetTable, write_texts
@@ -200,7 +200,7 @@ def _count_rows(file: DelimitedFile, scratch: Path, above: int) -> DelimitedFile
     """The file with the number of its rows, repaired where their lengths differ."""
     for attempt in range(3):
         try:
-            return replace_file(file, rows=sum(len(batch) for batch in _batches(file, file.names[:1])))
+            return _count_batches(file)
         except pa.ArrowInvalid as error:
             if is_ragged(error) and attempt < 2:
                 file = _repair(file, scratch, above)
@@ -208,6 +208,16 @@ def _count_rows(file: DelimitedFile, scratch: Path, above: int) -> DelimitedFile
                 raise ValueError(f"the file cannot be cut into rows: {error}") from None
             file = replace_file(file, large=True)
     raise AssertionError("the last attempt returns or raises")
+
+
+def _count_batches(file: DelimitedFile) -> DelimitedFile:
+    """The file with the number of its rows, and of those that repeat the header."""
+    rows = headers = 0
+    for batch in _batches(file, file.layout.names[:1]):
+        rows, headers = rows + len(batch), headers + int(find_headers(batch, file.layout).sum())
+    if headers:  # by the first column
+        headers = sum(int(find_headers(batch, file.layout).sum()) for batch in _batches(file, file.names))
+    return replace_file(file, rows=rows - headers, layout=replace(file.layout, headers=headers))
 
 
 def replace_file(file: DelimitedFile, **changes: Any) -> DelimitedFile:
@@ -265,6 +275,8 @@ def _all_batches(files: Sequence[DelimitedFile], names: Sequence[str]) -> Iterat
         last = None
         for batch in _batches(file, file.names):
             last = batch
+            if file.layout.headers:
+                batch = batch.filter(~find_headers(batch, file.layout))
             for name, value in file.constants.items():
                 batch = batch.append_column(name, pa.array([value] * len(batch), pa.large_string()))
             yield batch.select(names)

@@ -19,7 +19,10 @@ def make_file(seed: int) -> bytes:
     rows = [[draw.choice(CELLS) for _ in range(width)] for _ in range(draw.randint(3, 12))]
     if draw.random() < 0.3:
         rows[draw.randrange(len(rows))].pop()  # a short row
-    lines = [";".join(row) for row in [[f"name {column}" for column in range(width)], *rows]]
+    header = [f"name {column}" if column or seed % 3 else "" for column in range(width)]
+    lines = [";".join(row) for row in [header, *rows]]
+    if draw.random() < 0.3:
+        lines[3:3] = lines[:1]  # as where files were joined
     if draw.random() < 0.3:
         lines = ["A title", "", *lines]
     if draw.random() < 0.3:
@@ -47,6 +50,16 @@ def test_a_file_in_blocks_is_the_file_read_at_once(tmp_path, monkeypatch, block)
         assert file is not None and file.layout == layout and file.rows == len(whole), (seed, data)
         table = write_files([file], tmp_path / "x.parquet").to_pandas()
         assert table.equals(whole) and list(table.columns) == list(whole.columns), (seed, data)
+
+
+def test_rows_that_repeat_the_header_are_no_rows(tmp_path):
+    for header in (b"a;b\n", b";b\n"):  # the index of a table has no name
+        data = (header + b"1;x\n2;y\n3;x\n4;y\na;y\n") * 3
+        (tmp_path / "x.csv").write_bytes(data)
+        file = inspect_file(tmp_path / "x.csv", tmp_path)
+        table, layout = read_delimited(data)
+        assert (file.rows, file.layout.headers) == (len(table), layout.headers) == (15, 2)
+        assert write_files([file], tmp_path / "x.parquet").to_pandas().equals(table)
 
 
 def test_an_invalid_byte_is_named_with_its_line(tmp_path, monkeypatch):
