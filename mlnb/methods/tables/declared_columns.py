@@ -16,7 +16,7 @@ from ..contracts.declarations import ColumnDeclaration
 from ..contracts.table_formats import MISSING_WORDS, ColumnFormat, DateFormat, NumberFormat
 from .column_formats import read_cells, simplify
 from .columns import Column, each_once, to_array
-from .date_formats import ISO, infer_date_format
+from .date_formats import ISO, choose_century, infer_date_format
 from .number_formats import find_signs
 from .parsing import parse_clocks
 from .values import is_missing, to_label
@@ -222,7 +222,8 @@ def _read_dates(values: pd.Series, declared: ColumnDeclaration, dayfirst: tuple[
     date = infer_date_format(texts.tolist(), dayfirst) if not declared.format and len(texts) else DateFormat()
     if date is None:
         raise _contradiction(values, declared, position >= 0)
-    column_format = ColumnFormat(date=_declared_dates(declared) if declared.format else date)
+    date = choose_century(texts.tolist(), _declared_dates(declared)) if declared.format else date
+    column_format = ColumnFormat(date=date)
     seconds = read_cells(texts.tolist(), column_format)
     if (wrong := np.isnan(_spread(seconds, position)) & (position >= 0)).any():
         raise _contradiction(values, declared, wrong)

@@ -23,7 +23,7 @@ from ..contracts.declarations import ColumnDeclaration, describe_declaration
 from ..contracts.findings import Finding
 from ..contracts.table_formats import ColumnFormat, NumberFormat, MISSING_WORDS
 from .column_formats import PLAIN_FORMATS, PLAIN_NUMBERS, simplify
-from .date_formats import infer_date_format, parse_dates_with
+from .date_formats import find_doubts, infer_date_format, parse_dates_with
 from ..contracts.format_descriptions import describe_format
 from .number_formats import classify, find_evidence, find_signs, parse_with
 from .parsing import find_codes, find_sentinels, parse_booleans, parse_clocks, parse_plain_dates
@@ -127,6 +127,10 @@ class _Cleaner:
         self.format, self.sentinels = read.format, read.sentinels
         if read.format is not None and read.format.number is not None:
             self._note_uncertain(raw.dropna().astype("str").tolist(), read.format.number, len(raw))
+        if read.format is not None and read.format.date is not None:
+            dates = read.values.dropna().to_numpy("datetime64[us]")
+            for doubt in find_doubts(raw.dropna().astype("str").iloc[0], dates, read.format.date):
+                self.note("ambiguous dates", "warning", len(dates), *doubt)
         return read.kind, read.values
 
     def _note_uncertain(self, cells: list[str], number: NumberFormat, total: int) -> None:
@@ -249,15 +253,11 @@ class _Cleaner:
             return None
         dates = parse_dates_with(texts.astype("str").tolist(), date_format)
         self.format = simplify(ColumnFormat(date=date_format))
-        predicted = describe_format(ColumnFormat(date=date_format))
-        if not date_format.certain:
-            message = f"dates such as {_quote(texts, 1)} may have their parts in another order"
-            action = f"read as {predicted}; state ingest.dayfirst, or the format in columns.toml"
-            self.note("ambiguous dates", "warning", int(counts.sum()), message, action)
-        elif self.format is not None:
-            self.note(
-                "date format", "info", int(counts.sum()), f"dates such as {_quote(texts)}", f"read as {predicted}"
-            )
+        for doubt in find_doubts(texts.iloc[0], dates, date_format):
+            self.note("ambiguous dates", "warning", int(counts.sum()), *doubt)
+        if date_format.certain and self.format is not None:
+            how = f"read as {describe_format(self.format)}"
+            self.note("date format", "info", int(counts.sum()), f"dates such as {_quote(texts)}", how)
         self._note_placeholders(dates, counts)
         early, late = np.datetime64("1678-01-01"), np.datetime64("2262-01-01")
         dates = np.where((dates < early) | (dates >= late), np.datetime64("NaT", "us"), dates)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlnb.methods.contracts.declarations import ColumnDeclaration
 from mlnb.methods.tables import type_inference
 from mlnb.methods.tables.column_formats import read_cells
 from mlnb.methods.tables.spellings import Spelling
@@ -155,3 +156,36 @@ def test_whole_numbers_taken_for_an_identifier_are_a_warning_with_the_declaratio
     by_column = {each.column: each for each in findings if each.check == "identifier"}
     assert {name: each.severity for name, each in by_column.items()} == {"id": "warning", "name": "info"}
     assert 'columns.toml: role = "feature"' in by_column["id"].action and schema.column("id").role == "identifier"
+
+
+@pytest.mark.parametrize("declared", [None, ColumnDeclaration(kind="date", format="%d.%m.%y")])
+def test_births_with_years_of_two_digits_are_in_the_past(declared):
+    births = pd.Series(pd.date_range("1931-02-03", "2004-02-29", 200).astype("datetime64[s]"))
+    raw = pd.DataFrame({"x": births.dt.strftime("%d.%m.%y").tolist()})
+    table, schema, findings = clean(raw, declarations={} if declared is None else {"x": declared})
+    assert table["x"].dt.date.tolist() == births.dt.date.tolist()
+    again = read_cells(["29.02.00", "31.12.30", "01.01.31"], schema.column("x").format).astype("datetime64[s]")
+    assert [str(day)[:10] for day in again] == ["2000-02-29", "2030-12-31", "1931-01-01"]
+    assert [f.severity for f in findings if f.check == "ambiguous dates"] == ["warning"]
+    assert any("1931 to 2004" in f.action for f in findings)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["23/05/06", "23/05/07", "23/05/08"],
+        [f"{15 + month // 12}/{month % 12 + 1:02}/01" for month in range(50)],
+        ["10/10/01", "10/10/02", "10/10/03", "10/10/04", "10/10/05"],
+    ],
+)
+def test_dates_whose_year_may_come_first_are_a_warning(cells):
+    _, parsed, findings = typed(*cells)
+    assert "ambiguous dates" in [f.check for f in findings if f.severity == "warning"]
+    if cells[0] == "15/01/01":
+        assert parsed[13].year == 2016 and parsed[13].month == 2
+
+
+def test_a_declared_date_whose_order_is_open_is_a_warning():
+    raw = pd.DataFrame({"x": ["01/02/2016", "03/04/2016", "07/09/2016", "11/10/2016"]})
+    findings = clean(raw, declarations={"x": ColumnDeclaration(kind="date")})[2]
+    assert "ambiguous dates" in [f.check for f in findings if f.severity == "warning"]
