@@ -198,6 +198,8 @@ def _fit_bag(
 
     def fit_one(bag: int) -> Model:
         rows = np.flatnonzero(parts != bag)
+        if weights is not None and not weights[rows].any():  # the part has all weight, and is not left out
+            rows = np.arange(len(y))
         queries, heavy = select_rows(groups, rows), select_rows(weights, rows)
         return fit_model(
             family,

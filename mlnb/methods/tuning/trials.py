@@ -306,6 +306,9 @@ def run_trial(
 
     def score_fold(fold: Fold, prediction: np.ndarray) -> float | None:
         value = score(metric, fold.valid_y, prediction, fold.valid_groups, fold.valid_weights)
+        if np.isinf(value):
+            largest = np.abs(prediction).max()
+            raise ValueError(f"found predictions up to {largest:g}, whose {metric} is infinite, expected smaller ones")
         return None if np.isnan(value) else value
 
     def outcome(state: str, rounds: int | None = None, error: str = "") -> TrialOutcome:

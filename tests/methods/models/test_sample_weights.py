@@ -21,6 +21,7 @@ from mlnb.methods.encoding.table_encoder import Encoder
 from mlnb.methods.evaluation.fairness import compare_groups
 from mlnb.methods.evaluation.test_evaluation import evaluate
 from mlnb.methods.metrics.weighted_metrics import METRICS, metrics_of, score
+from mlnb.methods.models.bagging import assign_bags
 from mlnb.methods.models.fitted_models import predict
 from mlnb.methods.models.model_families import fit_model
 from mlnb.methods.models.search_spaces import default_params
@@ -197,3 +198,10 @@ def test_the_scale_of_relative_weights_changes_nothing(family, factor):
 def test_wrong_weights_are_an_error(weights, message):
     with pytest.raises(DataError, match=message):
         weighted_table(weights)
+
+
+def test_a_part_with_all_weight_is_not_left_out():
+    weights = (assign_bags(ROWS, 4, 0) == 1).astype(float)
+    params = default_params("lightgbm") | QUICK.get("lightgbm", {}) | {"bags": 4}
+    model = fit_model("lightgbm", params, X, VALUES, "regression", 0, weights=weights)
+    assert np.isfinite(predict(model, X)).all()

@@ -14,6 +14,7 @@ import optuna
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy.exc import OperationalError
 
 from mlnb.methods.tuning import study_storages
 from mlnb.methods.tuning.studies import enqueue_trial, open_study, open_trials, take_trial
@@ -166,3 +167,18 @@ def test_no_search_of_one_machine_imports_sqlalchemy(tmp_path: Path, new_interpr
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_a_database_that_another_process_creates_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    create, calls = optuna.storages.RDBStorage, list[str]()
+
+    def exists_meanwhile(url: str) -> optuna.storages.RDBStorage:
+        calls.append(url)
+        if len(calls) == 1:
+            raise OperationalError("CREATE TABLE studies", None, Exception("table studies already exists"))
+        return create(url)
+
+    monkeypatch.setattr(optuna.storages, "RDBStorage", exists_meanwhile)
+    storage = study_storages._open_database(f"sqlite:///{tmp_path}/s")
+    assert len(calls) == 2
+    storage.engine.dispose()

@@ -10,6 +10,7 @@ from sklearn.datasets import load_breast_cancer
 from mlnb.methods.contracts.candidates import TrialResult
 from mlnb.methods.models.search_spaces import default_params
 from mlnb.methods.training_data.cross_validation import Fold
+from mlnb.methods.tuning import trials
 from mlnb.methods.tuning.trial_proposals import TrialProposal
 from mlnb.methods.tuning.trials import (
     BudgetExceeded,
@@ -141,3 +142,11 @@ def test_the_first_trial_is_cut_short(folds: list[Fold]) -> None:
     late.has_result = True
     with pytest.raises(BudgetExceeded):
         run_trial(QUICK, folds, OBJECTIVE, budget=late)
+
+
+def test_a_trial_whose_score_is_infinite_fails(folds: list[Fold], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trials, "predict", lambda model, X: np.full(len(X), 1e300))
+    with np.errstate(over="ignore"):
+        outcome = run_trial(TrialProposal("linear", {"alpha": 1.0}), folds, Objective("regression", 0, "rmse"))
+    assert outcome.state == "fail" and outcome.scores.score is None
+    assert "predictions up to 1e+300, whose rmse is infinite" in outcome.scores.error
