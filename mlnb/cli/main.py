@@ -167,11 +167,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         print(f"mlnb: the output cannot be written: {error.strerror}.", file=sys.stderr)
         return StoreFull.exit_code
+    except KeyboardInterrupt:  # before or behind the command
+        return INTERRUPTED
     finally:
-        if arguments is None:
-            from mlnb.engine.interrupts import end_by_signals
-
-            end_by_signals()
+        if arguments is None and threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):  # while it waits for its threads: all is written
+                signal.signal(number, signal.SIG_DFL)
 
 
 def _run_command(arguments: Sequence[str] | None) -> int:
@@ -195,17 +196,13 @@ def _run_command(arguments: Sequence[str] | None) -> int:
         hint = did_you_mean(name, COMMANDS)
         print(f"mlnb: unknown command {name!r}.{hint} `mlnb --help` lists the commands.", file=sys.stderr)
         return 2
-    module = _import_command(name)
-    parser = CommandParser(
-        prog=f"mlnb {name}",
-        description=COMMANDS[name].help,
-        formatter_class=HelpFormatter,
-    )
-    module.parser(parser)
     sys.excepthook = _print_traceback
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _interrupt)
     try:
+        module = _import_command(name)
+        parser = CommandParser(prog=f"mlnb {name}", description=COMMANDS[name].help, formatter_class=HelpFormatter)
+        module.parser(parser)
         with warnings.catch_warnings():
             _print_warnings(name)
             return int(module.main(parser.parse_args(arguments[1:])))

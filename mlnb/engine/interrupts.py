@@ -1,4 +1,4 @@
-"""What a further Ctrl-C does while a command ends because of the first, or has ended."""
+"""What a further Ctrl-C does while a command ends because of the first."""
 
 import signal
 import threading
@@ -28,10 +28,3 @@ def on_next_interrupt(action: Callable[[], None]) -> Iterator[None]:
     finally:
         for number, handler in zip(SIGNALS, before, strict=True):
             signal.signal(number, handler)
-
-
-def end_by_signals() -> None:
-    """Have Ctrl-C end this process at once, without a traceback, while it waits for its threads: all is written."""
-    if threading.current_thread() is threading.main_thread():
-        for number in SIGNALS:
-            signal.signal(number, signal.SIG_DFL)

@@ -1,9 +1,12 @@
 """Wrong arguments of every command: a short message with a remedy, exit code 2, and no traceback."""
 
 import shlex
+import signal
+import sys
 
 import pytest
 
+from mlnb.cli import main as command
 from mlnb.cli.main import COMMANDS, main
 
 NO_RUN = (
@@ -79,3 +82,20 @@ def test_wrong_arguments_end_with_a_message(line, capsys, folder):
     last = text.strip().splitlines()[-1]
     assert text.startswith(("mlnb", "As in the last run")) and len(last) > 20, text
     assert sorted(folder.glob("[!.]*")) == before, "nothing is written"
+
+
+def test_ctrl_c_while_a_command_is_imported(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGTERM), sys.excepthook
+    try:
+        monkeypatch.setattr(command, "_import_command", interrupt)
+        assert main(["runs"]) == command.INTERRUPTED and capsys.readouterr().err == "mlnb runs: interrupted.\n"
+        monkeypatch.setattr(command, "_run_command", interrupt)
+        assert main(["runs"]) == command.INTERRUPTED
+    finally:
+        signal.signal(signal.SIGTERM, before[0])
+        sys.excepthook = before[1]
