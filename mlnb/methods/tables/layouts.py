@@ -26,7 +26,7 @@ _UNIT = re.compile(r"[(\[].{0,20}[)\]]|%|[A-Za-z°µ€$£²³/]{1,5}")
 _TORN = re.compile(  # two cells that are one text with a separator, in quotes that csv does not read as such
     r"""\s+"[^"]*\0[^"]*"\s*|\s*'[^'\0]*\0[^'\0]*'\s*|[^\0]*\\[^\0]*\0[^\0]*"\s*"""
 )
-_RULE = re.compile(r"[|+: ]*[-=]{3,}[-=|+: ]*")  # below the header, as in a table of Markdown or of a database shell
+_RULE = re.compile(r"[|+: ]*[-=]{3,}[-=|+: ]*| *(:-+:?|-+:) *")  # below the header in Markdown and shells
 _SEARCHED = 30  # lines at the top in which the header is searched
 
 Rows = list[list[str]]

@@ -33,6 +33,7 @@ from mlnb.methods.tables.source_findings import source_findings
         (b"a,b\n1,2\n# a note, in the middle, of it\n3,4,\n", ["a", "b"], [["1", "2"], ["3", "4"]]),
         (b"#a,b,c\n#1,2,3\n#4,5\n", ["#a", "b", "c"], [["#1", "2", "3"], ["#4", "5", ""]]),
         (b"a,b\r1,2\r3,4\r", ["a", "b"], [["1", "2"], ["3", "4"]]),
+        (b"a|b|c\n:-:|--:|---\n1|2|x\n3|4|y\n", ["a", "b", "c"], [["1", "2", "x"], ["3", "4", "y"]]),
         ("a,b\n1,é\n".encode("utf-32"), ["a", "b"], [["1", "é"]]),
         (b"one two\nthree four\n", None, None),
     ],
