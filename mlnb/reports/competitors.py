@@ -34,9 +34,8 @@ def rank_competitors(test: Metrics) -> list[Competitor]:
 
 
 def is_clear(difference: Estimate) -> bool:
-    """Return whether a difference is larger than 0 beyond the uncertainty of the test rows."""
-    lowest = difference.value if difference.low is None else difference.low
-    return lowest is not None and lowest > 0
+    """Return whether a difference is larger than 0 beyond the uncertainty of the test rows; one without is not."""
+    return difference.low is not None and difference.low > 0
 
 
 def describe_difference(test: Metrics, competitor: Competitor) -> str:

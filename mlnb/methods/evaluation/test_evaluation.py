@@ -161,6 +161,9 @@ def evaluate(
         name: widen(name, estimate, int(effective * counted_units(name, y, predicted("model", name), codes)), rarest)
         for name, estimate in drawn_intervals.items()
     }
+    if units == 1:  # nothing varies between resamples
+        unchanged = {name: Estimate(value=one.value) for name, one in scores.items() if one == drawn_intervals[name]}
+        scores |= unchanged
     sign, references = METRICS[metric].sign, {}
     for who in predictions:
         if who != "model":
@@ -168,6 +171,8 @@ def evaluate(
             difference = interval(value, sign * (spread["model"][metric] - spread[who][metric]))
             if scores[metric] != drawn_intervals[metric]:  # the difference is as uncertain as the metric itself
                 difference = _widened(difference, scores[metric], sign)
+            if scores[metric].low is None:
+                difference = Estimate(value=difference.value)
             references[who] = Reference(
                 scores={name: _number(value) for name, value in values[who].items()}, difference=difference
             )
@@ -204,10 +209,13 @@ def make_gate(contract: ProblemContract, metrics: Metrics, more: Sequence[GateLi
     if not metrics.labeled:
         return Gate.of([*_unlabeled_lines(metrics), *lines, *more])
     better = metrics.references["dummy"].difference
+    gain = format_estimate(better)
+    if better.value is not None:
+        gain = f"better by {gain}" + ", without an interval: the test set is one query or row" * (better.low is None)
     lines.append(
         GateLine(
             check=f"{short_name(deciding.name)} better than {metrics.reference_name('dummy', article=True)}",
-            found=f"better by {format_estimate(better)}" if better.value is not None else format_estimate(better),
+            found=gain,
             required=f"above 0 with the whole {metrics.level:.0%} interval",
             passed=better.low is not None and better.low > 0,
         )

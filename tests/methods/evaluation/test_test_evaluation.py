@@ -86,3 +86,12 @@ def test_numbers_of_prices_are_written_out(value: float) -> None:
 def test_gate_of_another_metric(result: Metrics) -> None:
     with pytest.raises(ValueError, match="'f1'"):
         make_gate(replace(CONTRACT, metric="f1"), result)
+
+
+def test_one_query_has_no_interval_and_does_not_pass_the_gate() -> None:
+    ranks, query = RANDOM.normal(size=20) + Y[:20], np.zeros(20)
+    one = evaluate(Y[:20], {"model": ranks, "dummy": -ranks}, "ranking", "ndcg@5", 50, groups=query)
+    better = one.references["dummy"].difference
+    assert one.deciding.value is not None and one.deciding.low is None and better.value > 0 and better.low is None
+    gate = make_gate(replace(CONTRACT, task="ranking", metric="ndcg@5"), one)
+    assert not gate.passed and "without an interval" in gate.lines[0].found
