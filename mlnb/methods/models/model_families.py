@@ -198,8 +198,7 @@ def _fit_bag(
 
     def fit_one(bag: int) -> Model:
         rows = np.flatnonzero(parts != bag)
-        if weights is not None and not weights[rows].any():  # the part has all weight, and is not left out
-            rows = np.arange(len(y))
+        rows = rows if weights is None or weights[rows].any() else np.arange(len(y))  # a part with all weight stays
         queries, heavy = select_rows(groups, rows), select_rows(weights, rows)
         return fit_model(
             family,

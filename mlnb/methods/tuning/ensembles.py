@@ -277,7 +277,7 @@ def choose_ensemble(
     draws = -(-BOOTSTRAP_DRAWS // len(folds)) if len(truth.y) <= BAGGED_ROWS and truth.groups is None else 1
     equal = equal_weights(within_noise(predictions, truth), kinds or [str(at) for at in range(len(predictions))])
     count = (rows or len(truth.y)) if truth.groups is None else len(np.unique(truth.groups))  # a query counts as one
-    trust = count**2 / (count**2 + SHRINKAGE_ROWS**2)
+    trust = count / (count + SHRINKAGE_ROWS)
     chosen, single, combined = [], [], []
     for fold in folds:
         weights = trust * _average_weights(predictions, truth, fold, draws, seed) + (1 - trust) * equal
@@ -287,16 +287,16 @@ def choose_ensemble(
         single.append(truth.score(predictions[best], [fold]))
         combined.append(truth.score(blend(predictions, weights), [fold]))
         chosen.append(weights)
-    weights = _prune_weights(np.mean(chosen, axis=0), affordable)
-    if weights is None:
+    selected = _prune_weights(np.mean(chosen, axis=0), affordable)
+    if selected is None:
         return alone, {}
     present = np.isfinite(single) & np.isfinite(combined)
     pairs = (("single", single), ("ensemble", combined))
     scores = {name: float(np.mean(np.array(result)[present])) if present.any() else 0.0 for name, result in pairs}
-    served = [truth.score(blend(predictions, weights), [fold]) - truth.score(predictions[0], [fold]) for fold in folds]
+    served = [truth.score(blend(predictions, selected), [fold]) - truth.score(predictions[0], [fold]) for fold in folds]
     gains = np.array(combined)[present] - np.array(single)[present]
     worse = _significantly_worse(gains, tolerance) or _significantly_worse(np.array(served)[present], STANDARD_ERRORS)
-    return (alone if worse else weights), scores
+    return (alone if worse else selected), scores
 
 
 def _significantly_worse(differences: np.ndarray, errors: float) -> bool:

@@ -87,7 +87,11 @@ def test_many_trials_of_one_family_have_the_weight_of_one(y: np.ndarray, truth: 
     alike, other = [y + error] * 6, y - error  # equal scores
     kinds = ["lightgbm"] * 6 + ["linear"]
     weights = choose_ensemble([*alike, other], truth, rows=1, kinds=kinds)[0]  # so few rows that weights are equal
-    assert np.isclose(weights[-1], 0.5, atol=0.01) and np.allclose(weights[:3], 1 / 6, atol=0.01) and not weights[3:6].any()
+    assert (
+        np.isclose(weights[-1], 0.5, atol=0.01)
+        and np.allclose(weights[:3], 1 / 6, atol=0.01)
+        and not weights[3:6].any()
+    )
     assert choose_ensemble([*alike, other], truth, rows=1)[0][-1] < 0.2
 
 
