@@ -48,7 +48,7 @@ def fit_rbf_kernel(
         counts: weights by which columns are scaled (n,).
 
     Returns:
-        scaling, landmarks (m, d), gamma of the scaled columns, coefficients (outputs, m), intercepts, classes in y.
+        scaling, landmarks (m, d), gamma of them, dual_coefficients (outputs, m), intercepts, classes in y.
     """
     from sklearn.metrics.pairwise import rbf_kernel
     from threadpoolctl import threadpool_limits
@@ -66,7 +66,7 @@ def fit_rbf_kernel(
         inputs = rbf_kernel(Z, landmarks, gamma=gamma) @ whitening
         seen, beta, start = fit_scores(inputs, y, weights, classes, params["alpha"], ITERATIONS)
         coefficients = beta @ whitening.T
-    fitted = {"landmarks": landmarks, "gamma": gamma, "coefficients": coefficients, "intercepts": start}
+    fitted = {"landmarks": landmarks, "gamma": gamma, "dual_coefficients": coefficients, "intercepts": start}
     return {**learned, **fitted, "classes": seen}
 
 
@@ -80,7 +80,7 @@ def predict_rbf_kernel(native: Mapping[str, Any], X: np.ndarray) -> np.ndarray:
     Returns:
         probabilities (n, classes in training), or values (n,).
     """
-    Z, weights, scores = scale_columns(native, X, smooth_clip=True), native["coefficients"].T, []
+    Z, weights, scores = scale_columns(native, X, smooth_clip=True), native["dual_coefficients"].T, []
     for start in range(0, len(Z), ROWS_AT_ONCE):
         squares = squared_distances(Z[start : start + ROWS_AT_ONCE], native["landmarks"])
         scores.append(ordered_scores(np.exp(-native["gamma"] * squares), weights, native["intercepts"]))

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from mlnb.methods.evaluation.explanations import built_in_importance, explains
 from mlnb.methods.models.fitted_models import predict
 from mlnb.methods.models.model_families import fit_model
 from mlnb.methods.models.rbf_kernel import LANDMARKS, fit_rbf_kernel, predict_rbf_kernel
@@ -60,3 +61,9 @@ def test_weight_two_is_a_row_twice():
         weighted = fit_rbf_kernel(PARAMS, X, target, weights.astype(float), classes, counts=weights.astype(float))
         repeated = fit_rbf_kernel(PARAMS, X[twice], target[twice], None, classes)
         np.testing.assert_allclose(predict_rbf_kernel(weighted, X), predict_rbf_kernel(repeated, X), atol=1e-3)
+
+
+def test_coefficients_of_landmarks_are_not_taken_for_those_of_columns():
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    model = fit_model("rbf_kernel", PARAMS, X, X[:, 0], "regression")
+    assert not explains(model) and not len(built_in_importance(model, ["a", "b"]))

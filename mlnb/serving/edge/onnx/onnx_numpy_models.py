@@ -133,7 +133,9 @@ def _knn(graph: Graph, native: Mapping[str, Any], X: str, classes: int) -> str:
 
 
 def _rbf_kernel(graph: Graph, native: Mapping[str, Any], X: str, classes: int) -> str:
-    landmarks, coefficients = (np.asarray(native[name], dtype=np.float64) for name in ("landmarks", "coefficients"))
+    landmarks, coefficients = (
+        np.asarray(native[name], dtype=np.float64) for name in ("landmarks", "dual_coefficients")
+    )
     squares = _squared_distances(graph, _clip_smoothly(graph, _scale(graph, native, X)), landmarks)
     similarities = graph.op("Exp", graph.op("Mul", squares, -float(native["gamma"])))
     scores = graph.op("MatMul", similarities, coefficients.T)

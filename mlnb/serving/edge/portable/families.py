@@ -29,6 +29,7 @@ class Native(TypedDict):
     rows: list[Numbers]
     landmarks: list[Numbers]
     gamma: float
+    dual_coefficients: list[Numbers]
     n_neighbors: int
     power: float
     weights: Numbers
@@ -102,7 +103,7 @@ def knn(native: Native, x: Numbers, classes: int) -> Numbers:
 def rbf_kernel(native: Native, x: Numbers, classes: int) -> Numbers:
     """Return the prediction of a linear model of similarities to landmarks."""
     squares = squared_distances(damp(scale(native, x)), native["landmarks"])
-    scores = layer([math.exp(-native["gamma"] * s) for s in squares], native["coefficients"], native["intercepts"])
+    scores = layer([math.exp(-native["gamma"] * s) for s in squares], native["dual_coefficients"], native["intercepts"])
     return probabilities(scores) if classes else scores
 
 
