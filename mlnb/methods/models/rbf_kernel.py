@@ -24,7 +24,7 @@ from mlnb.methods.models.numpy_models import (
 LANDMARKS = 1000  # most training rows that similarities are computed to
 LEAST_EIGENVALUE = 1e-5  # share of the largest eigenvalue below which a direction is rounding more than signal
 ITERATIONS = 300  # largest number of iterations of the logistic regression
-ROWS_AT_ONCE = 4000  # rows whose similarities are in memory
+ROWS_AT_ONCE = 32  # rows whose similarities are in memory, as a service has little of it
 
 # %% ../../../nbs/methods/models/rbf_kernel.ipynb #c05
 def fit_rbf_kernel(
@@ -83,6 +83,7 @@ def predict_rbf_kernel(native: Mapping[str, Any], X: np.ndarray) -> np.ndarray:
     Z, weights, scores = scale_columns(native, X, smooth_clip=True), native["dual_coefficients"].T, []
     for start in range(0, len(Z), ROWS_AT_ONCE):
         squares = squared_distances(Z[start : start + ROWS_AT_ONCE], native["landmarks"])
-        scores.append(ordered_scores(np.exp(-native["gamma"] * squares), weights, native["intercepts"]))
+        similarities = np.exp(np.multiply(squares, -native["gamma"], out=squares), out=squares)
+        scores.append(ordered_scores(similarities, weights, native["intercepts"]))
     total = np.concatenate(scores)
     return to_probabilities(total) if native["classes"] else total[:, 0]
