@@ -4,7 +4,7 @@ import pyarrow
 import pytest
 
 from mlnb.codec import to_json
-from mlnb.methods.tables.delimited import cut_cells, read_delimited
+from mlnb.methods.tables.delimited import cut_cells, find_headers, read_delimited
 from mlnb.methods.tables.layouts import find_layout
 from mlnb.methods.tables.source_findings import source_findings
 
@@ -107,3 +107,10 @@ def test_rows_that_repeat_the_header_are_left_out_and_counted():
     (finding,) = source_findings({"layout": to_json(layout)})
     assert (finding.severity, finding.rows) == ("warning", 1) and "repeat the header" in finding.message
     assert read_delimited(b"a\nb\na\nb\n", header="yes")[1].headers == 0  # of one column it may be a value
+
+
+def test_rows_that_repeat_the_header_are_found_by_some_columns() -> None:
+    _, layout = read_delimited(b"a,b\n1,2\n3,4\na,b\n5,6\n")
+    cells = pyarrow.table({"a": ["1", " a ", "a", "2"], "b": ["x", "b", "y", "z"]})
+    assert layout.headers == 1 and find_headers(cells, layout).tolist() == [False, True, False, False]
+    assert find_headers(cells.select(["a"]), layout).tolist() == [False, True, True, False]

@@ -97,7 +97,7 @@ def test_many_trials_of_one_family_have_the_weight_of_one(y: np.ndarray, truth: 
 
 def test_weights_are_shrunk_on_few_rows(noisy: list[np.ndarray], truth: OutOfFold) -> None:
     few, many = (choose_ensemble(noisy[:2], truth, rows=rows)[0] for rows in (50, 50_000))
-    assert abs(few[0] - 0.5) <= abs(many[0] - 0.5)
+    assert abs(few[0] - 0.5) <= abs(many[0] - 0.5) + 1e-12  # of rounding
 
 
 def test_rankings_count_queries(y: np.ndarray, noisy: list[np.ndarray]) -> None:

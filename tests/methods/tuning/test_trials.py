@@ -17,10 +17,12 @@ from mlnb.methods.tuning.trials import (
     Objective,
     TimeBudget,
     collect_out_of_fold,
+    fit_effort,
     folds_used,
     is_outclassed,
     is_prunable,
     run_trial,
+    running_mean,
     sample_fold,
 )
 
@@ -96,6 +98,12 @@ def test_a_slow_trial_is_pruned_when_another_is_better(folds: list[Fold], peers:
         assert run_trial(QUICK, folds, OBJECTIVE, budget=ticking(9 * whole), finished=finished).state == "complete"
     assert is_outclassed([0.95, None], "lightgbm", [own, *peers], 1.0)
     assert not is_outclassed([0.95], "lightgbm", peers, 1.0) and not is_outclassed([0.95], "lightgbm", [own], 1.0)
+
+
+def test_effort_and_running_mean(folds: list[Fold]) -> None:
+    linear = TrialProposal("linear", default_params("linear"))
+    assert fit_effort(linear, folds[0]) == folds[0].X.size == 0.2 * fit_effort(QUICK, folds[0])
+    assert running_mean([1.0, None, 3.0, 9.0], 3, -1.0) == -2.0 and np.isnan(running_mean([None], 1, 1.0))
 
 
 def test_samples_keep_arrays_together() -> None:
