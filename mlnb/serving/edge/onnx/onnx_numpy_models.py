@@ -74,9 +74,14 @@ def _clip_smoothly(graph: Graph, Z: str) -> str:
 
 
 def _linear(graph: Graph, native: Mapping[str, Any], X: str, classes: int) -> str:
-    weights = np.asarray(native["coefficients"], dtype=np.float64).T
-    scores = graph.op("MatMul", _scale(graph, native, X), weights)
-    scores = graph.op("Add", scores, np.asarray([native["intercepts"]], dtype=np.float64))
+    return _combine(graph, _scale(graph, native, X), native["coefficients"], native["intercepts"], classes)
+
+
+def _combine(graph: Graph, inputs: str, coefficients: Any, intercepts: Any, classes: int) -> str:
+    """Return the prediction of a linear model with coefficients (outputs, m) of inputs (n, m)."""
+    weights = np.asarray(coefficients, dtype=np.float64).T
+    scores = graph.op("MatMul", inputs, weights)
+    scores = graph.op("Add", scores, np.asarray([intercepts], dtype=np.float64))
     return _probabilities(graph, scores, weights.shape[1]) if classes else scores
 
 
@@ -133,14 +138,10 @@ def _knn(graph: Graph, native: Mapping[str, Any], X: str, classes: int) -> str:
 
 
 def _rbf_kernel(graph: Graph, native: Mapping[str, Any], X: str, classes: int) -> str:
-    landmarks, coefficients = (
-        np.asarray(native[name], dtype=np.float64) for name in ("landmarks", "dual_coefficients")
-    )
+    landmarks = np.asarray(native["landmarks"], dtype=np.float64)
     squares = _squared_distances(graph, _clip_smoothly(graph, _scale(graph, native, X)), landmarks)
     similarities = graph.op("Exp", graph.op("Mul", squares, -float(native["gamma"])))
-    scores = graph.op("MatMul", similarities, coefficients.T)
-    scores = graph.op("Add", scores, np.asarray([native["intercepts"]], dtype=np.float64))
-    return _probabilities(graph, scores, len(coefficients)) if classes else scores
+    return _combine(graph, similarities, native["dual_coefficients"], native["intercepts"], classes)
 
 
 def _fill_zero(graph: Graph, X: str, columns: list[int]) -> str:
