@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import optuna
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -85,6 +86,16 @@ def test_variations_are_within_the_search_space(seed: int, family: str) -> None:
     for name, space in spaces.items():
         assert space._contains(space.to_internal_repr(varied[name])), (name, varied[name])
         assert type(varied[name]) is type(params[name])
+
+
+def test_variations_of_any_declared_range() -> None:
+    whole, real = optuna.distributions.IntDistribution, optuna.distributions.FloatDistribution
+    fixed = vary_params({"a": 2.0, "b": 3}, {"a": real(2.0, 2.0), "b": whole(3, 3)}, 0)
+    assert fixed == {"a": 2.0, "b": 3} and vary_params({}, {}, 0) == {}
+    shares = {vary_params({"a": 0.4}, {"a": real(0.0, 1.0)}, seed)["a"] for seed in range(20)}
+    assert len(shares) == 20 and not shares & {0.0, 1.0, 0.4}  # no choice between two numbers
+    few = {"a": whole(2, 12), "b": whole(0, 1)}
+    assert all(vary_params({"a": 5, "b": 0}, few, seed) != {"a": 5, "b": 0} for seed in range(100))
 
 
 def test_half_of_the_draws_are_near_the_best_trial() -> None:
