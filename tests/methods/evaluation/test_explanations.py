@@ -4,10 +4,17 @@ import numpy as np
 import pytest
 
 from mlnb.methods.evaluation import explanations
-from mlnb.methods.evaluation.explanations import FEWEST_COLUMNS, LEAST, permutation_importance
+from mlnb.methods.evaluation.explanations import (
+    FEWEST_COLUMNS,
+    LEAST,
+    ROWS,
+    affordable_rows,
+    permutation_importance,
+)
 from mlnb.methods.metrics.weighted_metrics import score
 from mlnb.methods.models.fitted_models import Model, predict
 from mlnb.methods.models.model_families import fit_model
+from mlnb.methods.models.search_spaces import default_params
 
 
 def shuffle_all(
@@ -58,3 +65,17 @@ def test_a_slow_model_is_measured_with_fewer_shuffles_rows_and_columns(monkeypat
     table = permutation_importance(model, X, y, "rmse", sources)
     assert len(table) == FEWEST_COLUMNS and set(table["rows"]) == {LEAST} and set(table["repeats"]) == {2}
     assert table["column"].tolist()[:2] == ["c3", "c0"]
+
+
+def test_models_that_compute_distances_are_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(0)
+    X, y = random.normal(size=(1200, 40)), random.normal(size=1200)
+    names = [f"c{at}" for at in range(40)]
+    for family in ("rbf_kernel", "knn"):
+        model = fit_model(family, default_params(family), X, y, "regression")
+        rows, repeats = affordable_rows(model, 40, 5)
+        assert LEAST <= rows < ROWS / 4 and repeats == 2
+    monkeypatch.setattr(explanations, "EVALUATIONS", 2000)
+    model = fit_model("rbf_kernel", default_params("rbf_kernel"), X[:90], y[:90], "regression")
+    with_all = permutation_importance(model, X, y, "rmse", names)
+    assert len(with_all) == 40  # a slow model without a built-in importance has no columns to prefer
