@@ -178,7 +178,8 @@ def within_noise(predictions: Sequence[np.ndarray], truth: OutOfFold) -> np.ndar
     """
     folds = np.unique(truth.fold).tolist()
     scores = np.array([[truth.score(prediction, [fold]) for fold in folds] for prediction in predictions])
-    gaps = (scores - scores[0])[:, np.isfinite(scores).all(axis=0)]
+    defined = scores[:, np.isfinite(scores).all(axis=0)]
+    gaps = defined - defined[0]
     independent = min(
         gaps.shape[1], len(truth.other_folds(folds[0])) + 1
     )  # another repeat of the same rows adds little

@@ -63,6 +63,10 @@ def test_single_trial_and_budgets(noisy: list[np.ndarray], truth: OutOfFold) -> 
 
 def test_undefined_scores_give_the_first_trial(y: np.ndarray) -> None:
     assert greedy_weights([y, -y], lambda prediction: -np.inf).tolist() == [1.0, 0.0]
+    codes, fold = np.resize([0, 1], 40), np.repeat([0, 1, 2, 3], 10)
+    codes[fold == 2] = 0  # one class: its score is undefined
+    p = np.stack([1.0 - codes, codes], axis=1)
+    assert within_noise([p, 1.0 - p], OutOfFold("roc_auc", codes, fold)).tolist() == [True, False]
 
 
 def test_one_fold_is_split_in_halves(y: np.ndarray, noisy: list[np.ndarray]) -> None:
