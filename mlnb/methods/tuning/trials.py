@@ -17,6 +17,7 @@ from ...errors import MetricError
 from ..contracts.candidates import TrialResult, TrialScores
 from .ensembles import OutOfFold
 from ..models.model_families import fit_model, rounds_of
+from ..models.search_spaces import SPACES
 from ..training_data.cross_validation import Fold
 from ..metrics.weighted_metrics import METRICS, score
 from ..models.fitted_models import Model, inner_model, predict
@@ -94,14 +95,18 @@ class TimeBudget:
 
 
 def fit_effort(proposal: TrialProposal, fold: Fold) -> float:
-    """Return what the duration of a fit is proportional to: cells, and rounds of boosting at its learning rate.
+    """Return what the duration of a fit is proportional to: cells, and the boosting rounds of its learning rate.
+
+    Families are compared by it, so that it is the number of cells for default hyperparameters.
 
     Args:
         proposal: the configuration.
         fold: whose training rows are fitted.
     """
-    rate = float(proposal.params.get("learning_rate", 1.0)) if proposal.family in BOOSTED else 1.0
-    return fold.X.size / rate
+    if proposal.family not in BOOSTED or "learning_rate" not in proposal.params:
+        return float(fold.X.size)
+    usual = SPACES[proposal.family]["learning_rate"].default
+    return fold.X.size * usual / float(proposal.params["learning_rate"])
 
 # %% ../../../nbs/methods/tuning/trials.ipynb #c08
 def folds_used(folds: Sequence[Fold]) -> list[Fold]:

@@ -102,7 +102,10 @@ def test_a_slow_trial_is_pruned_when_another_is_better(folds: list[Fold], peers:
 
 def test_effort_and_running_mean(folds: list[Fold]) -> None:
     linear = TrialProposal("linear", default_params("linear"))
-    assert fit_effort(linear, folds[0]) == folds[0].X.size == 0.2 * fit_effort(QUICK, folds[0])
+    usual = replace(QUICK, params=default_params("lightgbm"))
+    assert fit_effort(linear, folds[0]) == folds[0].X.size == fit_effort(usual, folds[0])  # families are compared by it
+    half = replace(QUICK, params={"learning_rate": usual.params["learning_rate"] / 2})
+    assert fit_effort(half, folds[0]) == 2 * folds[0].X.size
     assert running_mean([1.0, None, 3.0, 9.0], 3, -1.0) == -2.0 and np.isnan(running_mean([None], 1, 1.0))
 
 
